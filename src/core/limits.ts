@@ -1,0 +1,38 @@
+/** Every bound in one place, each with its reason. Reaching one is an anomaly (`us.limit`), never a failure. */
+export interface Limits {
+  /** Bytes of one direction kept while waiting for a hole to fill. Past it the hole is declared a gap. */
+  outOfOrderBytesPerHalf: number
+  /** The same over all connections together: what keeps a capture with heavy loss from eating the machine. */
+  outOfOrderBytesTotal: number
+  /** Bytes of a statement kept as evidence. */
+  sqlPreviewBytes: number
+  /** Prepared statements whose text is remembered per session; the oldest are forgotten first. */
+  preparedStatements: number
+  /** Timeline events kept per session: the first ones and the last ones. */
+  timelineHead: number
+  timelineTail: number
+  /** Events kept for a session traced by `sessions show`. */
+  traceEvents: number
+  /** Sessions listed in the report. Broken ones are always listed; healthy ones beyond this are only counted. */
+  healthySessions: number
+  /** IP fragments awaiting their siblings, in bytes over all datagrams. */
+  fragmentBytes: number
+  /** Anomalies of one kind kept with their place; further ones are only counted. */
+  anomaliesKept: number
+  /** TCP bytes examined before a connection that shows no MySQL is left alone. */
+  recogniseBytes: number
+}
+
+export const LIMITS: Limits = {
+  outOfOrderBytesPerHalf: 1 << 20,
+  outOfOrderBytesTotal: 32 << 20,
+  sqlPreviewBytes: 1024,
+  preparedStatements: 256,
+  timelineHead: 16,
+  timelineTail: 48,
+  traceEvents: 20_000,
+  healthySessions: 20_000,
+  fragmentBytes: 4 << 20,
+  anomaliesKept: 8,
+  recogniseBytes: 64 << 10,
+}
