@@ -30,6 +30,10 @@ export const ANOMALY_KINDS = {
   'capture.unknown-link-type': { accuses: 'capture', means: 'Frames of this link type cannot be decoded and were counted only.' },
   'capture.unknown-interface': { accuses: 'capture', means: 'A packet names an interface that no description block declared; it was counted only.' },
   'capture.unknown-block': { accuses: 'capture', means: 'A pcapng block of an unknown type was skipped, as the format asks.' },
+  'capture.block-length': {
+    accuses: 'capture',
+    means: 'The two length fields of a pcapng block differ, or the length is no multiple of four; the block was read all the same.',
+  },
   'capture.bad-option': { accuses: 'capture', means: 'A pcapng option runs past its block and was ignored.' },
   'capture.kernel-drops': {
     accuses: 'capture',

@@ -1,5 +1,9 @@
 /** Every bound in one place, each with its reason. Reaching one is an anomaly (`us.limit`), never a failure. */
 export interface Limits {
+  /** Largest record or block of a capture file: what a damaged length field can make us hold. */
+  captureRecordBytes: number
+  /** Interfaces described by one pcapng section; dumpcap and mergecap write a handful. */
+  captureInterfaces: number
   /** Bytes of one direction kept while waiting for a hole to fill. Past it the hole is declared a gap. */
   outOfOrderBytesPerHalf: number
   /** The same over all connections together: what keeps a capture with heavy loss from eating the machine. */
@@ -24,6 +28,8 @@ export interface Limits {
 }
 
 export const LIMITS: Limits = {
+  captureRecordBytes: 64 << 20,
+  captureInterfaces: 65_536,
   outOfOrderBytesPerHalf: 1 << 20,
   outOfOrderBytesTotal: 32 << 20,
   sqlPreviewBytes: 1024,

@@ -1,0 +1,106 @@
+/** All sessions of a run, with the questions that rules ask about more than one of them. Indexes are built once. */
+import type { Duration, Instant } from '../core/time.ts'
+import { Command } from '../mysql/commands.ts'
+import type { KillFact, Session } from '../session/session.ts'
+
+const REPLICATION: readonly number[] = [Command.COM_BINLOG_DUMP, Command.COM_BINLOG_DUMP_GTID, Command.COM_REGISTER_SLAVE]
+
+export interface Kill extends KillFact {
+  by: Session
+}
+
+export class Fleet {
+  readonly sessions: readonly Session[]
+  private readonly killsById = new Map<number, Kill[]>()
+  private readonly byScramble = new Map<string, Session[]>()
+  private readonly accepts = new Map<string, Set<string>>()
+  private readonly opens = new Map<string, Set<string>>()
+  private readonly closedByClient = new Map<string, Session[]>()
+
+  constructor(sessions: readonly Session[]) {
+    this.sessions = sessions
+    for (const s of sessions) this.index(s)
+    for (const list of this.closedByClient.values()) list.sort((a, b) => a.ending.first!.at - b.ending.first!.at)
+  }
+
+  private index(s: Session): void {
+    for (const k of s.mysql?.kills ?? []) push(this.killsById, k.connectionId, { ...k, by: s })
+    const greeting = s.mysql?.greeting
+    if (greeting != null && greeting.scramble !== '') push(this.byScramble, `${greeting.connectionId} ${greeting.scramble}`, s)
+    if (s.mysql !== null) {
+      add(this.accepts, s.serverIp, s.server)
+      // A replica opens connections to its source without being a proxy.
+      if (!REPLICATION.some((op) => s.mysql!.commands.has(op))) add(this.opens, s.clientIp, s.server)
+    }
+    if (s.ending.first?.by === 0) push(this.closedByClient, s.clientIp, s)
+  }
+
+  /** KILL statements and COM_PROCESS_KILL seen anywhere that name this connection id, in order of time. */
+  kills(connectionId: number): readonly Kill[] {
+    return this.killsById.get(connectionId) ?? []
+  }
+
+  /**
+   * Whether an address forwards MySQL: it accepts MySQL connections and opens some to another endpoint. A host that runs
+   * its own client against its own server is none.
+   */
+  isProxy(ip: string): boolean {
+    const accepts = this.accepts.get(ip)
+    const opens = this.opens.get(ip)
+    if (accepts === undefined || opens === undefined) return false
+    for (const endpoint of opens) if (!accepts.has(endpoint)) return true
+    return false
+  }
+
+  /**
+   * The other leg of the same logical session where a proxy passes the greeting through: equal scramble and connection id,
+   * one leg opened by the address that accepted the other. Null when there is none.
+   */
+  otherLeg(s: Session): Session | null {
+    const greeting = s.mysql?.greeting
+    if (greeting == null || greeting.scramble === '') return null
+    for (const t of this.byScramble.get(`${greeting.connectionId} ${greeting.scramble}`) ?? []) {
+      if (t !== s && (t.clientIp === s.serverIp || t.serverIp === s.clientIp)) return t
+    }
+    return null
+  }
+
+  /** The leg towards the client that a back leg serves, null when `s` is no back leg or it was not captured. */
+  frontLeg(s: Session): Session | null {
+    const leg = this.otherLeg(s)
+    return leg !== null && leg.serverIp === s.clientIp ? leg : null
+  }
+
+  /** The leg towards the server that serves a front leg. */
+  backLeg(s: Session): Session | null {
+    const leg = this.otherLeg(s)
+    return leg !== null && leg.clientIp === s.serverIp ? leg : null
+  }
+
+  /** Sessions of one client address that the client closed first, within `within` of `at`. */
+  clientClosesNear(clientIp: string, at: Instant, within: Duration): readonly Session[] {
+    const list = this.closedByClient.get(clientIp) ?? []
+    let low = 0
+    let high = list.length
+    while (low < high) {
+      const mid = (low + high) >> 1
+      if (list[mid]!.ending.first!.at < at - within) low = mid + 1
+      else high = mid
+    }
+    const near: Session[] = []
+    for (let i = low; i < list.length && list[i]!.ending.first!.at <= at + within; i++) near.push(list[i]!)
+    return near
+  }
+}
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key)
+  if (list === undefined) map.set(key, [value])
+  else list.push(value)
+}
+
+function add<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
+  const set = map.get(key)
+  if (set === undefined) map.set(key, new Set([value]))
+  else set.add(value)
+}

@@ -1,0 +1,215 @@
+/**
+ * A command was lost because the accepting side, or a proxy in between, closed the connection: the verdict of last resort
+ * for cuts, when no more specific rule has said why.
+ */
+import { CLIENT, SERVER } from '../../core/direction.ts'
+import { formatDuration, NS_PER_MS } from '../../core/time.ts'
+import type { Confidence } from '../../report/model.ts'
+import type { CommandFact, FirstClose, Session } from '../../session/session.ts'
+import { acceptingSide, closeEvidence, commandEvidence, commandWords, networkExcluded, seconds, silenceEvidence } from '../describe.ts'
+import type { Fleet } from '../fleet.ts'
+import { type Culprit, defineRule, type RuleContext, type RuleEvidence, type Verdict } from '../rule.ts'
+
+/** A proxy that closes its own server leg this soon after sending a command did not wait for an answer. */
+const TOO_SOON_FOR_A_TIMEOUT = 50 * NS_PER_MS
+/** Events on two legs of one proxy this close together belong together. */
+const SAME_MOMENT = 1000 * NS_PER_MS
+/** Error codes of client libraries (CR_*): in an ERR packet only a proxy can have written them. */
+const isClientError = (code: number): boolean => code >= 2000 && code < 3000
+
+interface Cut {
+  lost: CommandFact
+  first: FirstClose
+  culprit: Culprit
+  confidence: Confidence
+  /** What the close met. */
+  how: 'outstanding' | 'reused' | 'proxy-error'
+  extra: RuleEvidence[]
+  excluded: string[]
+}
+
+export default defineRule({
+  meta: {
+    id: 'rst-after-query',
+    family: 'cut',
+    title: 'The connection was cut while a command was outstanding',
+    severity: 'error',
+    what:
+      'The accepting side of a connection (the server, or a proxy), or a proxy on its own server leg, sent RST or FIN while a command had no whole answer; ' +
+      'or it had closed before and the client, not having noticed, sent one more command. No more specific rule explains the close.',
+    why:
+      'The application sees "Lost connection to MySQL server during query" (2013), "MySQL server has gone away" (2006), ECONNRESET or EOF. ' +
+      'Whether the command ran is said per occurrence: a write that may have run must be checked before it is retried.',
+    cannotTell:
+      'Why that process closed: a crash, KILL, an out-of-memory kill and a proxy’s internal error look alike on one connection. ' +
+      'From one capture point a transparent device can also speak in the server’s name. The log of the process named here, at the time named, decides.',
+    fix: [
+      { text: 'Read the log of the process that closed, at the second of the close', config: 'MySQL: SET PERSIST log_error_verbosity=3' },
+      { text: 'Let the pool check connections before use, and retry only what is marked safe to retry', config: '' },
+    ],
+    needs: ['mysql'],
+    quiet: [
+      'RST or FIN after COM_QUIT',
+      'a close while idle that the client noticed before it sent anything',
+      'the client closed first',
+      'RST after both FINs',
+      'connections still open, or begun, at the edge of the capture',
+      'commands that have no answer (COM_STMT_CLOSE, COM_STMT_SEND_LONG_DATA)',
+    ],
+    references: [
+      { title: 'RFC 9293 3.10.7.4, segments that arrive', url: 'https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4' },
+      { title: 'MySQL manual: Lost connection to MySQL server', url: 'https://dev.mysql.com/doc/refman/8.4/en/error-lost-connection.html' },
+    ],
+    detail: {
+      how: 'outstanding: cut before the answer was whole; reused: closed while idle, a later command was refused; proxy-error: a proxy answered with a client library’s error and closed',
+      close: 'fin or rst',
+      serverError: 'error code that the server sent before the close, null if none',
+    },
+    sample: 'rst-after-query',
+  },
+  session(s, ctx) {
+    if (ctx.explained(s)) return
+    const cut = serverSideCut(s, ctx.fleet) ?? proxyOnItsServerLeg(s, ctx.fleet) ?? proxyError(s, ctx.fleet)
+    if (cut !== null) ctx.report(verdict(s, cut, ctx))
+  },
+})
+
+/** The accepting side closed first and a command got no whole answer. */
+function serverSideCut(s: Session, fleet: Fleet): Cut | null {
+  const { first, lost } = s.ending
+  if (first === null || lost === null || first.by !== SERVER || s.ending.quit) return null
+  let culprit = acceptingSide(s, fleet)
+  const extra: RuleEvidence[] = []
+  const excluded = ['a timeout or exit of the client: it had not closed']
+  let confidence: Confidence = s.roleBy === 'first-packet' ? 'possible' : 'likely'
+  // A proxy that only passed on what its server leg met is not the first cause.
+  const back = fleet.backLeg(s)
+  const backFirst = back?.ending.first ?? null
+  if (back !== null && backFirst !== null && backFirst.at <= first.at + NS_PER_MS) {
+    extra.push({ ...closeEvidence(back, backFirst), of: back })
+    if (backFirst.by === SERVER) culprit = acceptingSide(back, fleet)
+    else excluded.push(`the server behind the proxy: ${s.serverIp} closed that leg itself`)
+    confidence = 'likely'
+  }
+  const how = s.ending.lostAfterClose ? 'reused' : 'outstanding'
+  return { lost, first, culprit, confidence, how, extra, excluded }
+}
+
+/** A proxy closed its own server leg right after it had sent a command, and its client had not left. */
+function proxyOnItsServerLeg(s: Session, fleet: Fleet): Cut | null {
+  const { first, lost } = s.ending
+  if (first === null || lost === null || first.by !== CLIENT || s.ending.quit || !lost.complete) return null
+  if (!fleet.isProxy(s.clientIp) || lost.replyFrame > 0 && lost.replyAt <= first.at) return null
+  const front = fleet.frontLeg(s)
+  const left = front?.ending.first
+  if (left != null && left.by === CLIENT && left.at <= first.at) return null
+  // With a known front leg any delay counts, as its client was still waiting; without one only a close at once.
+  if (front === null && first.at - lost.at > TOO_SOON_FOR_A_TIMEOUT) return null
+  return {
+    lost,
+    first,
+    culprit: { role: 'proxy', address: s.clientIp, product: null },
+    confidence: front === null ? 'possible' : 'likely',
+    how: 'outstanding',
+    extra: [],
+    excluded: [`the server: ${s.serverIp} had not closed, sent no error${lost.replyFrame > 0 ? ' and answered all the same' : ''}`],
+  }
+}
+
+/** A proxy answered a command with an error that only a client library makes, and closed. */
+function proxyError(s: Session, fleet: Fleet): Cut | null {
+  const first = s.ending.first
+  if (first === null || first.by !== SERVER || s.ending.quit) return null
+  const error = s.mysql?.errorFacts.at(-1)
+  if (error === undefined || error.phase !== 'reply' || !isClientError(error.code)) return null
+  if (first.at - error.at > SAME_MOMENT || first.at < error.at) return null
+  const back = fleet.backLeg(s)
+  const backFirst = back?.ending.first ?? null
+  let culprit: Culprit = { role: 'proxy', address: s.serverIp, product: acceptingSide(s, fleet).product }
+  const extra: RuleEvidence[] = [
+    { kind: 'frames', frames: [error.frame], says: `ERR ${error.code} ${error.message}: an error of client libraries, so a proxy wrote it` },
+  ]
+  let lost: CommandFact | null = null
+  if (back !== null && backFirst !== null && backFirst.at <= first.at) {
+    extra.push({ ...closeEvidence(back, backFirst), of: back })
+    lost = back.ending.lost
+    if (backFirst.by === SERVER) culprit = acceptingSide(back, fleet)
+  }
+  lost ??= {
+    op: error.op,
+    name: 'COM_QUERY',
+    at: error.at,
+    frame: 0,
+    text: null,
+    complete: true,
+    outcome: 'delivered-unknown',
+    replyFrame: 0,
+    replyAt: error.at,
+  }
+  return { lost, first, culprit, confidence: back === null ? 'possible' : 'likely', how: 'proxy-error', extra, excluded: [] }
+}
+
+function verdict(s: Session, cut: Cut, ctx: RuleContext): Verdict {
+  const { lost, first, culprit } = cut
+  const serverError = s.mysql?.errorFacts.filter((e) => e.phase !== 'reply' && e.at <= first.at && first.at - e.at < SAME_MOMENT).at(-1) ?? null
+  const evidence: RuleEvidence[] = lost.frame > 0 ? commandEvidence(lost) : []
+  evidence.push(closeEvidence(s, first), ...cut.extra)
+  if (serverError !== null) {
+    evidence.push({ kind: 'frames', frames: [serverError.frame], says: `the server said ${serverError.code} ${serverError.message}` })
+  }
+  if (cut.how === 'reused') evidence.push(...silenceEvidence(first), seconds('reused after the close', lost.at - first.at))
+  else evidence.push(seconds('from the command to the close', first.at - lost.at))
+  const refusal = s.ending.resets.find((r) => r.dir === SERVER && r.at >= lost.at && r.frame !== first.frame)
+  if (refusal !== undefined) evidence.push({ kind: 'frames', frames: [refusal.frame], says: `RST from ${s.server} in answer` })
+  return {
+    session: s,
+    at: first.at,
+    cause: `${culprit.role} ${culprit.address} ${cut.how} ${first.how} ${serverError?.code ?? ''}`,
+    // A validation ping that meets a closed connection loses nothing.
+    severity: lost.name === 'COM_PING' ? 'warning' : 'error',
+    confidence: cut.confidence,
+    culprit,
+    title: (all) => title(all, culprit, cut.how, serverError),
+    detail: { how: cut.how, close: first.how, serverError: serverError?.code ?? null },
+    command: lost.name,
+    statement: lost.text,
+    outcome: lost.outcome,
+    evidence,
+    excluded: [...cut.excluded, ...networkExcluded(s), ...killExcluded(s, ctx)],
+    remedy: cut.how === 'reused' ? REUSED : OUTSTANDING,
+  }
+}
+
+function title(
+  all: readonly Verdict[],
+  culprit: Culprit,
+  how: Cut['how'],
+  serverError: { code: number } | null,
+): string {
+  const who = `${culprit.product ?? (culprit.role === 'proxy' ? 'the proxy' : 'the server')} ${culprit.address}`
+  const n = all.length
+  const lostWords = n === 1 ? `1 ${commandName(all[0]!)}` : `${n} commands`
+  const said = serverError === null ? '' : ` (error ${serverError.code})`
+  const verb = all.every((v) => v.detail['close'] === 'rst') ? 'reset' : 'closed'
+  const whoCapital = who[0]!.toUpperCase() + who.slice(1)
+  if (how === 'reused') return `${whoCapital} ${verb} ${n === 1 ? 'a connection' : `${n} connections`} while idle${said}; ${lostWords} sent afterwards ${n === 1 ? 'was' : 'were'} lost`
+  const took = all.map((v) => v.evidence.find((e) => e.kind === 'measure')?.value ?? 0)
+  const after = n === 1 ? ` ${formatDuration((took[0] ?? 0) * 1e9)} after the command` : ''
+  return `${whoCapital} ${verb} ${n === 1 ? 'a connection' : `${n} connections`} with a command outstanding${said}${after}; ${lostWords} lost`
+}
+
+const commandName = (v: Verdict): string =>
+  v.statement === null ? (v.command ?? 'command') : commandWords({ name: v.command ?? '', text: v.statement } as CommandFact)
+
+function killExcluded(s: Session, ctx: RuleContext): string[] {
+  const id = s.mysql?.greeting?.connectionId
+  if (id === undefined || id === 0 || ctx.fleet.kills(id).length > 0) return []
+  return [`KILL ${id}: no KILL for this connection id in the capture (one over a socket or another host would not be seen)`]
+}
+
+const OUTSTANDING = [
+  { text: 'Read the log of the process that closed, at the second of the close', config: 'MySQL: SET PERSIST log_error_verbosity=3' },
+]
+const REUSED = [
+  { text: 'Let the pool retire idle connections before that process does, and check before use', config: 'pool idle timeout / maxLifetime below the peer’s idle timer; validate on borrow' },
+]

@@ -1,0 +1,227 @@
+/**
+ * The report: plain, JSON-safe data, the same for every renderer and for users of the library. Its shape is the stable
+ * contract `mysqlconn.report/1`; `schema.ts` holds the JSON Schema. Times are RFC 3339 UTC strings, durations seconds.
+ */
+import type { AnomalyName } from '../core/anomaly.ts'
+
+export const REPORT_SCHEMA = 'mysqlconn.report/1'
+
+export type Severity = 'error' | 'warning' | 'info'
+export type Confidence = 'certain' | 'likely' | 'possible'
+export type CulpritRole = 'client' | 'proxy' | 'server' | 'middlebox' | 'network' | 'unknown'
+
+export interface Report {
+  schema: typeof REPORT_SCHEMA
+  tool: { name: 'mysqlconn'; version: string }
+  /** True when the run was interrupted or an input broke off: what is said is true, but not all is said. */
+  partial: boolean
+  inputs: InputReport[]
+  sessions: SessionReport[]
+  findings: Finding[]
+  summary: Summary
+  /** One session, event by event: only when AnalyzeOptions.trace asked for it and the session was found. */
+  trace?: TraceReport
+  /** Rules that failed on a session: bugs of ours. Present only when there are any; the run then exits with 70. */
+  bugs?: BugReport[]
+}
+
+/** The ladder of one session, for `sessions show`. */
+export interface TraceReport {
+  /** Id of the session. */
+  session: string
+  /** In capture order. */
+  events: TraceEventReport[]
+  /** Events left out because there were more than LIMITS.traceEvents; the newest were kept. */
+  dropped: number
+}
+
+export interface TraceEventReport {
+  at: string
+  /** Seconds since the session's first frame. */
+  offsetSeconds: number
+  /** Frame number in the session's file, 0 for what belongs to no frame. */
+  frame: number
+  /** Who sent it; null for what neither side sent (a note, a log line). */
+  dir: 'client' | 'server' | null
+  layer: 'tcp' | 'tls' | 'mysql' | 'log'
+  /** Short name: COM_QUERY, RST, answer. */
+  what: string
+  /** The rest in words: statement, rows, error text. May be empty. */
+  says: string
+  /** Payload bytes, where that says something. */
+  bytes?: number
+  /** An event that the eye should find: the cut, an error. */
+  emphasis?: boolean
+}
+
+export interface BugReport {
+  rule: string
+  session: string
+  message: string
+}
+
+export interface InputReport {
+  path: string
+  /** Name used in session ids and evidence: the file name, made unique. */
+  name: string
+  kind: 'capture' | 'log' | 'keylog'
+  format: string
+  packets?: number
+  bytes: number
+  firstAt?: string | null
+  lastAt?: string | null
+  /** TCP connections (Wireshark's tcp.stream count), MySQL or not. */
+  connections?: number
+  /** Those recognised as MySQL. */
+  mysqlSessions?: number
+  linkTypes?: string[]
+  lines?: number
+  recognised?: number
+  clockOffsetSeconds?: number
+  anomalies: AnomalyReport[]
+}
+
+export interface AnomalyReport {
+  kind: AnomalyName
+  count: number
+  firstFrame: number
+  means: string
+  /** First places in words. */
+  places: string[]
+}
+
+export type Outcome = 'none' | 'answered' | 'not-delivered' | 'delivered-unknown' | 'response-begun' | 'committed'
+
+export interface SessionReport {
+  /** input name : tcp.stream as Wireshark numbers it. */
+  id: string
+  client: string
+  server: string
+  legOf: string | null
+  sameAs: string[]
+  vantage: 'client' | 'proxy' | 'server' | 'unknown'
+  startAt: string
+  endAt: string
+  firstFrame: number
+  lastFrame: number
+  /** Zeek's conn_state and history. */
+  connState: string
+  history: string
+  /** How client and server were told apart. */
+  roleBy: 'syn' | 'content' | 'port' | 'first-packet'
+  bytes: { client: number; server: number }
+  retransmissions: { client: number; server: number }
+  mysql: {
+    serverVersion: string | null
+    connectionId: number | null
+    user: string | null
+    schema: string | null
+    flavor: string
+    compression: 'none' | 'zlib' | 'zstd'
+    attributes: Record<string, string>
+    /** Commands by the manual's name. */
+    commands: Record<string, number>
+    errors: { code: number; count: number; message: string }[]
+    /** Protocol facts that lower the confidence of what is said: begun mid-stream, options inferred, gaps, resynchronised. */
+    limits: string[]
+  } | null
+  tls: {
+    version: string | null
+    cipher: string | null
+    sni: string | null
+    decrypted: boolean
+    alerts: { by: 'client' | 'server'; level: string; description: string; frame: number }[]
+    handshake: 'complete' | 'failed' | 'unseen'
+  } | null
+  ending: {
+    how: 'fin' | 'rst' | 'open' | 'timeout' | 'unknown'
+    by: 'client' | 'server' | 'unknown'
+    command: string | null
+    /** Seconds without payload in either direction before the end. */
+    silenceSeconds: number
+    outcome: Outcome
+  }
+}
+
+export type Evidence =
+  | { kind: 'frames'; input: string; frames: number[]; says: string; filter: string }
+  | { kind: 'log'; input: string; line: number; text: string; says: string }
+  | { kind: 'silence'; from: string; to: string; says: string }
+  | { kind: 'measure'; name: string; value: number; unit: string; compared?: string }
+
+export interface Occurrence {
+  session: string
+  client: string
+  server: string
+  at: string
+  /** The command that was lost, as text (may be null: none, or unreadable), and whether it may have run. */
+  command: string | null
+  statement: string | null
+  outcome: Outcome
+  evidence: Evidence[]
+}
+
+export interface Finding {
+  /** rule:fingerprint, stable: same cause, same id, also in another capture of the same setup. */
+  id: string
+  rule: string
+  family: string
+  severity: Severity
+  confidence: Confidence
+  title: string
+  culprit: { role: CulpritRole; address: string | null; product: string | null }
+  detail: Record<string, unknown>
+  occurrences: Occurrence[]
+  excluded: string[]
+  remedy: { text: string; config: string }[]
+  references: { title: string; url: string }[]
+}
+
+export interface Summary {
+  /** MySQL sessions seen. */
+  sessions: number
+  /** Sessions that a finding of severity error or warning names. */
+  broken: number
+  findings: { error: number; warning: number; info: number }
+  /** Sessions not listed in `sessions` because there were too many; they are healthy and counted. */
+  notListed: number
+  /** What could not be seen, in plain words, when it limits the answer. */
+  blind: string[]
+}
+
+/** What `capture info` says of one file: what is in it and what it cannot show. */
+export interface CaptureInfoReport {
+  path: string
+  format: string
+  compression: 'none' | 'gzip' | 'zstd'
+  packets: number
+  /** Size of the file as it lies on disk. */
+  bytes: number
+  firstAt: string | null
+  lastAt: string | null
+  durationSeconds: number
+  linkTypes: string[]
+  interfaces: { name: string | null; linkType: string; snaplen: number; packets: number; dropped: number | null }[]
+  /** Snapshot length of the file header, or the largest of its interfaces; 0 when unlimited or unknown. */
+  snaplen: number
+  connections: number
+  mysqlSessions: number
+  /** Servers that spoke MySQL, most sessions first. */
+  servers: { address: string; version: string | null; sessions: number; tls: number }[]
+  anomalies: AnomalyReport[]
+  /** The second opinion of the pcap-parser package, when asked for. */
+  crossCheck?: CrossCheck
+}
+
+export interface CrossCheck {
+  /** False when the package cannot read this format: then `why` says so. */
+  supported: boolean
+  agrees?: boolean
+  /** Frames that both read alike. */
+  frames?: number
+  why?: string
+  /** First frame where the two differ, and what each says of it. */
+  frame?: number
+  ours?: string
+  theirs?: string
+}

@@ -1,0 +1,202 @@
+/**
+ * Makes sessions: gives every connection a recorder, drops those that turn out not to be MySQL, and turns finished
+ * recorders into small Session objects. Memory follows the number of open connections, not the size of the input.
+ */
+import { endpointText, IPV4, type Ipv6Table, ipv4Text } from '../core/address.ts'
+import type { AnomalyLog } from '../core/anomaly.ts'
+import { CLIENT, SERVER } from '../core/direction.ts'
+import type { Limits } from '../core/limits.ts'
+import type { Instant } from '../core/time.ts'
+import { MysqlConversation } from '../mysql/conversation.ts'
+import type { Connection } from '../tcp/connection.ts'
+import type { Half } from '../tcp/half.ts'
+import type { CloseHow, StreamSink, StreamSinkFactory } from '../tcp/stream-sink.ts'
+import { endingOf } from './ending.ts'
+import { type RecorderOwner, SessionRecorder } from './recorder.ts'
+import type { FrameMap, MysqlFacts, Session, SideFacts } from './session.ts'
+import { Trace } from './trace.ts'
+
+export interface BuilderOptions {
+  /** Name of the input in session ids. */
+  input: string
+  files: FrameMap
+  /** Ports where MySQL is assumed although nothing in the bytes says so yet. */
+  isMysqlPort(port: number): boolean
+  /** Session to record in full, or null. */
+  trace: string | null
+  onSession(session: Session): void
+}
+
+export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
+  /** MySQL sessions finished so far. */
+  sessions = 0
+  trace: Trace | null = null
+  /** Server endpoints where MySQL was recognised: connection attempts to them are MySQL's even when nothing was said. */
+  readonly servers = new Set<string>()
+  /** Connections on which nothing was recognised; those to a known server endpoint become sessions at the end. */
+  private readonly undecided: Session[] = []
+  private readonly anomalies: AnomalyLog
+  private readonly limits: Limits
+  private readonly ipv6: Ipv6Table
+  private readonly options: BuilderOptions
+  private readonly interned = new Map<string, Record<string, string>>()
+
+  constructor(options: BuilderOptions, ipv6: Ipv6Table, anomalies: AnomalyLog, limits: Limits) {
+    this.options = options
+    this.ipv6 = ipv6
+    this.anomalies = anomalies
+    this.limits = limits
+  }
+
+  open(conn: Connection): StreamSink {
+    const recorder = new SessionRecorder(conn, this, this.limits)
+    const assumeMysql = this.options.isMysqlPort(conn.ports[SERVER])
+    recorder.conversation = new MysqlConversation(recorder, this.anomalies, {
+      assumeMysql,
+      onFlip: () => conn.flip(),
+    })
+    if (this.options.trace === `${this.options.input}:${conn.stream}`) {
+      this.trace = new Trace(this.limits.traceEvents)
+      recorder.trace = this.trace
+    }
+    conn.observer = recorder
+    return recorder
+  }
+
+  notMysql(recorder: SessionRecorder): void {
+    recorder.conn.sink = null
+    recorder.conn.observer = null
+  }
+
+  finished(recorder: SessionRecorder, how: CloseHow, at: Instant): void {
+    const conn = recorder.conn
+    if (recorder.recognisedBy === null && recorder.tls === null) {
+      const known = this.options.isMysqlPort(conn.ports[SERVER])
+      // Bytes that were looked at and are not MySQL's are nobody's session.
+      if (!known && recorder.unreadables.length === 0 && conn.halves[0].bytes + conn.halves[1].bytes > this.limits.recogniseBytes) return
+      if (this.undecided.length < this.limits.healthySessions) this.undecided.push(this.summarise(recorder, how, at))
+      else this.anomalies.note('us.limit', conn.firstFrame, 'more connections without MySQL content than are listed')
+      return
+    }
+    const session = this.summarise(recorder, how, at)
+    this.servers.add(session.server)
+    this.sessions++
+    this.options.onSession(session)
+  }
+
+  /** The input has ended: connections that said nothing belong to MySQL if their server endpoint does. */
+  end(): void {
+    const servers = new Set([...this.servers].map((s) => s))
+    for (const session of this.undecided) {
+      if (!servers.has(session.server) && !this.options.isMysqlPort(session.serverPort)) continue
+      this.sessions++
+      this.options.onSession(session)
+    }
+    this.undecided.length = 0
+  }
+
+  private summarise(r: SessionRecorder, how: CloseHow, at: Instant): Session {
+    const conn = r.conn
+    const clientIp = this.ip(conn, CLIENT)
+    const serverIp = this.ip(conn, SERVER)
+    const [c, s] = conn.halves
+    const lastFrame = Math.max(c.lastFrame, s.lastFrame, conn.resets.at(-1)?.frame ?? 0, conn.firstFrame)
+    return {
+      id: `${this.options.input}:${conn.stream}`,
+      input: this.options.input,
+      stream: conn.stream,
+      client: endpointText(clientIp, conn.ports[CLIENT]),
+      server: endpointText(serverIp, conn.ports[SERVER]),
+      clientIp,
+      serverIp,
+      serverPort: conn.ports[SERVER],
+      roleBy: conn.roleBy,
+      startAt: conn.startAt,
+      endAt: Math.max(c.lastAt, s.lastAt, conn.resets.at(-1)?.at ?? 0, conn.startAt),
+      firstFrame: conn.firstFrame,
+      lastFrame,
+      synFrame: conn.synFrame,
+      synAckFrame: conn.synAckFrame,
+      synRetransmissions: conn.synRetransmissions,
+      handshakeTimes: {
+        toServer: conn.synFrame > 0 && conn.synAckFrame > 0 ? conn.synAckAt - conn.synAt : -1,
+        toClient: conn.synAckFrame > 0 && conn.establishedFrame > 0 ? conn.establishedAt - conn.synAckAt : -1,
+      },
+      connState: conn.connState,
+      history: conn.history,
+      sides: [sideFacts(c), sideFacts(s)],
+      mysql: r.recognisedBy === null ? null : this.mysqlFacts(r),
+      tls: r.tls?.facts() ?? null,
+      ending: endingOf(r, how, at),
+      timeline: r.timeline?.events() ?? [],
+      files: this.options.files,
+    }
+  }
+
+  private mysqlFacts(r: SessionRecorder): MysqlFacts {
+    if (r.loggedIn !== null) r.loggedIn.attributes = this.intern(r.loggedIn.attributes)
+    return {
+      recognisedBy: r.recognisedBy!,
+      recognisedFrame: r.recognisedFrame,
+      proxyHeader: r.proxy,
+      greeting: r.hello,
+      greetingFrame: r.greetingFrame,
+      greetingAt: r.greetingAt,
+      login: r.loggedIn,
+      loginFrame: r.loginFrame,
+      authenticatedFrame: r.authenticatedFrame,
+      flavor: r.hello?.flavor ?? 'unknown',
+      schema: r.schema,
+      compression: r.conversation.compression,
+      commands: r.commands,
+      errors: [...r.errorCounts.values()].sort((a, b) => a.code - b.code),
+      errorFacts: r.errorFacts,
+      kills: r.kills,
+      lastStatusFlags: r.statusFlags,
+      outOfOrder: r.outOfOrders,
+      unreadable: r.unreadables,
+      resynced: r.resyncs,
+      inferred: r.notes,
+      longestIdle: r.longestIdle,
+    }
+  }
+
+  /** Applications repeat their connection attributes: one copy serves all their sessions. */
+  private intern(attributes: Record<string, string>): Record<string, string> {
+    const key = JSON.stringify(attributes)
+    const known = this.interned.get(key)
+    if (known !== undefined) return known
+    if (this.interned.size < 4096) this.interned.set(key, attributes)
+    return attributes
+  }
+
+  private ip(conn: Connection, side: 0 | 1): string {
+    return conn.family === IPV4 ? ipv4Text(conn.ips[side]) : this.ipv6.text(conn.ips[side])
+  }
+}
+
+function sideFacts(h: Half): SideFacts {
+  return {
+    bytes: h.bytes,
+    segments: h.segments,
+    retransmissions: h.retransmissions,
+    retransmissionsUnanswered: h.retransmissionsUnanswered,
+    outOfOrder: h.outOfOrder,
+    keepAlives: h.keepAlives,
+    duplicates: h.duplicates,
+    zeroWindows: h.zeroWindows,
+    longestZeroWindow: h.longestZeroWindow,
+    zeroWindowSince: h.zeroWindowSince,
+    lostBytes: h.lostBytes,
+    snaplenBytes: h.snaplenBytes,
+    unacknowledged: h.unacknowledged,
+    finAt: h.finAt,
+    finFrame: h.finFrame,
+    lastAt: h.lastAt,
+    lastFrame: h.lastFrame,
+    lastDataAt: h.lastDataAt,
+    lastDataFrame: h.lastDataFrame,
+    ttl: h.ttl,
+    seen: h.started,
+  }
+}

@@ -1,0 +1,442 @@
+/**
+ * Writes down one connection while it lives: sits between the tcp layer (whose sink it is) and the mysql and tls decoders
+ * (whose listener it is), and keeps the facts that a Session is made of. Concludes nothing.
+ */
+import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
+import { LIMITS, type Limits } from '../core/limits.ts'
+import type { Duration, Instant } from '../core/time.ts'
+import { Answer, answerOf, Command, commandName } from '../mysql/commands.ts'
+import { Status } from '../mysql/status.ts'
+import type { Greeting, Login, MysqlListener, ProxyHeader, RecognisedBy, ReplyKind, TrackedChange } from '../mysql/listener.ts'
+import type { MysqlConversation } from '../mysql/conversation.ts'
+import { type Connection, TcpFact, type TcpObserver } from '../tcp/connection.ts'
+import type { CloseHow, GapReason, StreamSink } from '../tcp/stream-sink.ts'
+import { CommandsInFlight } from './commands-in-flight.ts'
+import { readKill } from './kill-statement.ts'
+import type { CommandFact, ErrorFact, FirstClose, KillFact } from './session.ts'
+import { StatementStore } from './statement-store.ts'
+import { EventKind, Timeline } from './timeline.ts'
+import { TlsFactsRecorder } from './tls-facts.ts'
+import type { Trace } from './trace.ts'
+
+const ERRORS_KEPT = 16
+const KILLS_KEPT = 64
+const UNREADABLE_KEPT = 4
+const NOTES_KEPT = 8
+
+/** Timeline kind of each TcpFact; -1 for those that only counters keep. */
+const TIMELINE_OF: readonly number[] = (() => {
+  const t = [-1, -1, -1, -1, -1, -1, -1, -1]
+  t[TcpFact.retransmission] = EventKind.retransmission
+  t[TcpFact.zeroWindow] = EventKind.zeroWindow
+  t[TcpFact.windowOpen] = EventKind.windowOpen
+  t[TcpFact.keepAlive] = EventKind.keepAlive
+  t[TcpFact.rst] = EventKind.rst
+  t[TcpFact.fin] = EventKind.fin
+  t[TcpFact.gap] = EventKind.gap
+  return t
+})()
+
+/** Who is told when the connection is finished. */
+export interface RecorderOwner {
+  finished(recorder: SessionRecorder, how: CloseHow, at: Instant): void
+  /** The bytes are not MySQL's: nobody needs this recorder any more. */
+  notMysql(recorder: SessionRecorder): void
+}
+
+// hot path: no allocation per packet
+export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
+  readonly conn: Connection
+  private readonly owner: RecorderOwner
+  /** Decodes the bytes; set right after construction, since each needs the other. */
+  conversation!: MysqlConversation
+  /** TLS after SSLRequest, or from the first byte. */
+  tls: TlsFactsRecorder | null = null
+  trace: Trace | null = null
+  timeline: Timeline | null = null
+
+  recognisedBy: RecognisedBy | null = null
+  recognisedFrame = 0
+  proxy: ProxyHeader | null = null
+  hello: Greeting | null = null
+  greetingFrame = 0
+  greetingAt: Instant = 0
+  loggedIn: Login | null = null
+  loginFrame = 0
+  authenticatedFrame = 0
+  schema = ''
+  compression: 'none' | 'zlib' | 'zstd' = 'none'
+  /** Commands by command byte; index 0xff counts those beyond the table. */
+  readonly commands = new Map<number, number>()
+  readonly errorCounts = new Map<number, { code: number; count: number; message: string }>()
+  readonly errorFacts: ErrorFact[] = []
+  readonly kills: KillFact[] = []
+  readonly unreadables: { dir: Direction; what: string; frame: number }[] = []
+  readonly notes: string[] = []
+  outOfOrders = { count: 0, frame: 0, expected: 0, got: 0 }
+  resyncs = 0
+  statusFlags = -1
+  longestIdle: Duration = 0
+
+  readonly flight = new CommandsInFlight()
+  readonly statements: StatementStore
+  quitFrame = 0
+  quitAt: Instant = 0
+  /** A command whose first bytes are here and whose rest is not. */
+  private arrivingOp = -1
+  private arrivingAt: Instant = 0
+  private arrivingFrame = 0
+  private lastReplyAt: Instant = -1
+  private commandOfFlight = -1
+
+  first: FirstClose | null = null
+  /** The command that was outstanding at the first close, while it waits for a late answer. */
+  private awaiting: CommandFact | null = null
+  private callLength = 0
+
+  constructor(conn: Connection, owner: RecorderOwner, limits: Limits = LIMITS) {
+    this.conn = conn
+    this.owner = owner
+    this.statements = new StatementStore(limits.sqlPreviewBytes, limits.preparedStatements)
+  }
+
+  // ---- StreamSink
+
+  data(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
+    this.callLength = end - start
+    const tls = this.tls
+    if (tls !== null) {
+      tls.data(dir, buf, start, end, at, frame)
+      return
+    }
+    const conversation = this.conversation
+    conversation.data(dir, buf, start, end, at, frame)
+    if (conversation.done && this.tls === null) this.owner.notMysql(this)
+  }
+
+  gap(dir: Direction, bytes: number, why: GapReason, at: Instant, frame: number): void {
+    this.callLength = bytes
+    if (this.tls !== null) this.tls.gap(dir, bytes, at, frame)
+    else this.conversation.gap(dir, bytes, why, at, frame)
+    this.trace?.add('tcp', dir, at, frame, 'gap', `${bytes} bytes missing (${why})`, true)
+  }
+
+  finished(dir: Direction, at: Instant, frame: number): void {
+    if (this.tls === null) this.conversation.finished(dir, at, frame)
+    this.closing(dir, 'fin', at, frame)
+  }
+
+  reset(dir: Direction, at: Instant, frame: number): void {
+    this.closing(dir, 'rst', at, frame)
+  }
+
+  close(how: CloseHow, at: Instant): void {
+    if (this.tls === null) this.conversation.close(how, at)
+    this.owner.finished(this, how, at)
+  }
+
+  // ---- TcpObserver
+
+  tcp(fact: TcpFact, dir: Direction, at: Instant, frame: number, value: number): void {
+    const kind = TIMELINE_OF[fact]!
+    if (kind >= 0) this.event(kind as EventKind, dir, at, frame, value)
+    this.trace?.tcp(fact, dir, at, frame, value)
+  }
+
+  // ---- MysqlListener
+
+  recognised(by: RecognisedBy, _at: Instant, frame: number): void {
+    this.recognisedBy = by
+    this.recognisedFrame = frame
+    this.timeline = new Timeline(LIMITS.timelineHead, LIMITS.timelineTail)
+  }
+
+  proxyHeader(header: ProxyHeader, at: Instant, frame: number): void {
+    this.proxy = header
+    this.trace?.add('mysql', CLIENT, at, frame, 'PROXY', `v${header.version} ${header.command} ${header.source}`)
+  }
+
+  greeting(greeting: Greeting, at: Instant, frame: number): void {
+    this.hello = greeting
+    this.greetingFrame = frame
+    this.greetingAt = at
+    this.event(EventKind.greeting, SERVER, at, frame, greeting.connectionId)
+    this.trace?.add('mysql', SERVER, at, frame, 'greeting', `${greeting.serverVersion}, connection id ${greeting.connectionId}`)
+  }
+
+  sslRequest(_capabilities: number, at: Instant, frame: number): void {
+    this.event(EventKind.sslRequest, CLIENT, at, frame, 0)
+    this.trace?.add('mysql', CLIENT, at, frame, 'SSLRequest', 'asks for TLS')
+    this.tls = new TlsFactsRecorder(this, this.conn)
+  }
+
+  login(login: Login, at: Instant, frame: number): void {
+    this.loggedIn = login
+    this.loginFrame = frame
+    if (login.schema !== '') this.schema = login.schema
+    this.event(EventKind.login, CLIENT, at, frame, 0)
+    this.trace?.add('mysql', CLIENT, at, frame, 'login', `user ${login.user}${login.schema ? `, schema ${login.schema}` : ''}`)
+  }
+
+  auth(dir: Direction, what: string, detail: string, at: Instant, frame: number): void {
+    this.trace?.add('mysql', dir, at, frame, 'auth', `${what} ${detail}`.trim())
+  }
+
+  authenticated(at: Instant, frame: number): void {
+    if (this.authenticatedFrame === 0) this.authenticatedFrame = frame
+    this.lastReplyAt = at
+    this.event(EventKind.authenticated, SERVER, at, frame, 0)
+    this.trace?.add('mysql', SERVER, at, frame, 'OK', 'logged in')
+  }
+
+  commandBegin(op: number, _length: number, at: Instant, frame: number): void {
+    this.arrivingOp = op
+    this.arrivingAt = at
+    this.arrivingFrame = frame
+  }
+
+  command(
+    op: number,
+    buf: Uint8Array,
+    start: number,
+    end: number,
+    argumentLength: number,
+    statementId: number,
+    at: Instant,
+    frame: number,
+  ): void {
+    const begun = this.arrivingOp >= 0 ? this.arrivingFrame : frame
+    this.arrivingOp = -1
+    this.commands.set(op, (this.commands.get(op) ?? 0) + 1)
+    if (this.lastReplyAt >= 0 && this.flight.size === 0) {
+      const idle = at - this.lastReplyAt
+      if (idle > this.longestIdle) this.longestIdle = idle
+    }
+    this.event(EventKind.command, CLIENT, at, frame, op)
+    switch (op) {
+      case Command.COM_QUERY: {
+        this.statements.remember(buf, start, end, argumentLength)
+        const kill = readKill(buf, start, end)
+        if (kill !== null) this.kill(kill.connectionId, kill.query, at, frame)
+        break
+      }
+      case Command.COM_STMT_PREPARE:
+        this.statements.remember(buf, start, end, argumentLength)
+        this.statements.beginPrepare()
+        break
+      case Command.COM_INIT_DB:
+        this.statements.remember(buf, start, end, argumentLength)
+        this.schema = this.statements.text() ?? ''
+        break
+      case Command.COM_PROCESS_KILL:
+        if (end - start >= 4) {
+          const id = (buf[start]! | (buf[start + 1]! << 8) | (buf[start + 2]! << 16) | (buf[start + 3]! << 24)) >>> 0
+          this.kill(id, false, at, frame)
+        }
+        break
+      case Command.COM_STMT_CLOSE:
+        this.statements.close(statementId)
+        break
+      case Command.COM_RESET_CONNECTION:
+      case Command.COM_CHANGE_USER:
+        this.statements.reset()
+        break
+      case Command.COM_QUIT:
+        this.quitFrame = frame
+        this.quitAt = at
+        break
+      default:
+        break
+    }
+    this.trace?.command(op, buf, start, end, argumentLength, this.statementText(op, statementId), at, frame)
+    if (answerOf(op) === Answer.none) return
+    this.commandOfFlight = op === Command.COM_STMT_EXECUTE || op === Command.COM_STMT_FETCH || op === Command.COM_STMT_BULK_EXECUTE ? statementId : -1
+    this.flight.push(op, at, begun, this.conn.halves[CLIENT].offset + this.callLength)
+  }
+
+  replyBegin(_kind: ReplyKind, at: Instant, frame: number): void {
+    const f = this.flight
+    if (f.size === 0) return
+    if (f.replyFrame === 0) {
+      f.replyFrame = frame
+      f.replyAt = at
+    }
+    const waiting = this.awaiting
+    if (waiting !== null && waiting.replyFrame === 0) {
+      waiting.replyFrame = frame
+      waiting.replyAt = at
+      waiting.outcome = 'response-begun'
+    }
+  }
+
+  prepared(statementId: number, _parameters: number, _columns: number): void {
+    this.statements.namePrepared(statementId)
+  }
+
+  replyEnd(statusFlags: number, rows: number, columns: number, more: boolean, at: Instant, frame: number): void {
+    if (statusFlags >= 0) this.statusFlags = statusFlags
+    this.trace?.reply(statusFlags, rows, columns, more, at, frame)
+    if (more) return
+    this.event(EventKind.reply, SERVER, at, frame, statusFlags)
+    this.lastReplyAt = at
+    if (this.awaiting !== null) {
+      // The server finished it after the close: it ran; whether it is durable hangs on the transaction.
+      this.awaiting.outcome = statusFlags >= 0 && (statusFlags & Status.SERVER_STATUS_IN_TRANS) === 0 ? 'committed' : 'answered'
+      this.awaiting = null
+    }
+    this.flight.pop()
+  }
+
+  error(
+    phase: ErrorFact['phase'],
+    code: number,
+    sqlState: string,
+    message: string,
+    sequenceId: number,
+    at: Instant,
+    frame: number,
+  ): void {
+    const counted = this.errorCounts.get(code)
+    if (counted !== undefined) counted.count++
+    else this.errorCounts.set(code, { code, count: 1, message })
+    const op = phase === 'reply' && this.flight.size > 0 ? this.flight.op : -1
+    if (this.errorFacts.length >= ERRORS_KEPT) this.errorFacts.splice(ERRORS_KEPT / 2, 1)
+    const statement = op < 0 ? null : this.statementText(op, this.commandOfFlight)
+    this.errorFacts.push({ phase, code, sqlState, message, sequenceId, at, frame, op, statement })
+    this.event(EventKind.error, SERVER, at, frame, code)
+    this.trace?.add('mysql', SERVER, at, frame, 'ERR', `${code} (${sqlState || 'no SQLSTATE'}) ${message}`, true)
+    if (phase !== 'reply') return
+    this.lastReplyAt = at
+    if (this.awaiting !== null) {
+      this.awaiting.outcome = 'answered'
+      this.awaiting.replyFrame = frame
+      this.awaiting.replyAt = at
+      this.awaiting = null
+    }
+    this.flight.pop()
+  }
+
+  answerLost(_at: Instant, _frame: number): void {
+    this.flight.pop()
+  }
+
+  tracked(changes: readonly TrackedChange[], at: Instant, frame: number): void {
+    for (const c of changes) if (c.type === 1) this.schema = c.value
+    this.trace?.tracked(changes, at, frame)
+  }
+
+  outOfOrder(dir: Direction, expected: number, got: number, at: Instant, frame: number): void {
+    const o = this.outOfOrders
+    if (o.count++ === 0) {
+      o.frame = frame
+      o.expected = expected
+      o.got = got
+    }
+    this.trace?.add('mysql', dir, at, frame, 'sequence', `packet number ${got}, expected ${expected}`, true)
+  }
+
+  unreadable(dir: Direction, what: string, at: Instant, frame: number): void {
+    if (this.unreadables.length < UNREADABLE_KEPT) this.unreadables.push({ dir, what, frame })
+    this.event(EventKind.unreadable, dir, at, frame, 0)
+    this.trace?.add('mysql', dir, at, frame, 'unreadable', what, true)
+    if (what === 'tls-client-hello' && this.tls === null) this.tls = new TlsFactsRecorder(this, this.conn)
+  }
+
+  resynced(dir: Direction, at: Instant, frame: number): void {
+    this.resyncs++
+    // What was outstanding before the hole may have been answered inside it.
+    if (dir === CLIENT) this.flight.clear()
+    this.trace?.add('mysql', dir, at, frame, 'resynchronised', 'decoding resumed')
+  }
+
+  inferred(what: string): void {
+    if (this.notes.length < NOTES_KEPT && !this.notes.includes(what)) this.notes.push(what)
+  }
+
+  // ---- shared with the tls facts
+
+  /** An opaque request (dir client) or answer in TLS: the only facts about commands that need no keys. */
+  opaque(dir: Direction, at: Instant, frame: number, mayBeQuit: boolean): void {
+    this.event(EventKind.tlsRecord, dir, at, frame, 0)
+    if (dir === CLIENT) {
+      if (mayBeQuit) {
+        this.quitFrame = frame
+        this.quitAt = at
+      }
+      if (this.lastReplyAt >= 0 && this.flight.size === 0) this.longestIdle = Math.max(this.longestIdle, at - this.lastReplyAt)
+      if (this.flight.size === 0) this.flight.push(OPAQUE, at, frame, this.conn.halves[CLIENT].offset + this.callLength)
+      return
+    }
+    this.lastReplyAt = at
+    if (this.awaiting !== null) {
+      this.awaiting.outcome = 'response-begun'
+      this.awaiting.replyFrame = frame
+      this.awaiting.replyAt = at
+      this.awaiting = null
+    }
+    this.flight.clear()
+  }
+
+  event(kind: EventKind, dir: Direction, at: Instant, frame: number, value: number): void {
+    this.timeline?.add(kind, dir, at, frame, value)
+  }
+
+  // ---- endings
+
+  /** The command now outstanding as a fact; null when there is none. */
+  outstanding(): CommandFact | null {
+    const f = this.flight
+    if (f.size === 0) {
+      if (this.arrivingOp < 0 || answerOf(this.arrivingOp) === Answer.none) return null
+      return this.fact(this.arrivingOp, this.arrivingAt, this.arrivingFrame, false, 0, 0)
+    }
+    return this.fact(f.op, f.at, f.frame, true, f.replyFrame, f.replyAt)
+  }
+
+  private fact(op: number, at: Instant, frame: number, complete: boolean, replyFrame: number, replyAt: Instant): CommandFact {
+    return {
+      op,
+      name: op === OPAQUE ? 'TLS record' : commandName(op),
+      at,
+      frame,
+      text: op === OPAQUE ? null : this.statementText(op, this.commandOfFlight),
+      complete,
+      outcome: replyFrame > 0 ? 'response-begun' : 'delivered-unknown',
+      replyFrame,
+      replyAt,
+    }
+  }
+
+  private closing(by: Direction, how: 'fin' | 'rst', at: Instant, frame: number): void {
+    if (this.first !== null) return
+    const [c, s] = this.conn.halves
+    const outstanding = this.outstanding()
+    this.first = {
+      by,
+      how,
+      at,
+      frame,
+      outstanding,
+      lastClientDataAt: c.lastDataAt,
+      lastServerDataAt: s.lastDataAt,
+      lastClientDataFrame: c.lastDataFrame,
+      lastServerDataFrame: s.lastDataFrame,
+      silence: at - Math.max(c.bytes > 0 ? c.lastDataAt : -Infinity, s.bytes > 0 ? s.lastDataAt : -Infinity, this.conn.startAt),
+      inTransaction: this.statusFlags >= 0 && (this.statusFlags & Status.SERVER_STATUS_IN_TRANS) !== 0,
+    }
+    this.awaiting = outstanding
+  }
+
+  private statementText(op: number, statementId: number): string | null {
+    if (op === Command.COM_QUERY || op === Command.COM_STMT_PREPARE || op === Command.COM_INIT_DB) return this.statements.text()
+    if (op === Command.COM_STMT_EXECUTE || op === Command.COM_STMT_FETCH || op === Command.COM_STMT_BULK_EXECUTE) return this.statements.textOf(statementId)
+    return null
+  }
+
+  private kill(connectionId: number, query: boolean, at: Instant, frame: number): void {
+    if (this.kills.length < KILLS_KEPT) this.kills.push({ connectionId, query, at, frame })
+  }
+}
+
+/** Command byte of a request that could not be read. */
+export const OPAQUE = -2

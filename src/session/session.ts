@@ -1,0 +1,191 @@
+/**
+ * One session: the whole story of one TCP connection that spoke (or should have spoken) MySQL, as facts. Made once when
+ * the connection is finished; plain data, small, shared by rules and reports. Nothing in it is a verdict.
+ */
+import type { Direction } from '../core/direction.ts'
+import type { Duration, Instant } from '../core/time.ts'
+import type { Flavor, Greeting, Login, ProxyHeader, RecognisedBy } from '../mysql/listener.ts'
+import type { Outcome } from '../report/model.ts'
+import type { ResetFact, RoleBy } from '../tcp/connection.ts'
+import type { TimelineEvent } from './timeline.ts'
+
+/** Facts of one direction, taken from tcp/half.ts when the connection was finished. */
+export interface SideFacts {
+  bytes: number
+  segments: number
+  retransmissions: number
+  /** Retransmissions after the peer's last acknowledgment of new bytes: the peer, or the path to it, has gone silent. */
+  retransmissionsUnanswered: number
+  outOfOrder: number
+  keepAlives: number
+  duplicates: number
+  zeroWindows: number
+  longestZeroWindow: Duration
+  /** The side was refusing data (window 0) when the connection ended: since when, -1 if not. */
+  zeroWindowSince: Instant
+  lostBytes: number
+  snaplenBytes: number
+  /** Bytes sent and never acknowledged. */
+  unacknowledged: number
+  finAt: Instant
+  finFrame: number
+  lastAt: Instant
+  lastFrame: number
+  lastDataAt: Instant
+  lastDataFrame: number
+  ttl: number
+  seen: boolean
+}
+
+/** A command with what became of it. */
+export interface CommandFact {
+  op: number
+  /** COM_ name, or 'TLS record' for a request that could not be read. */
+  name: string
+  at: Instant
+  frame: number
+  /** Statement text or other argument in hand, cut at LIMITS.sqlPreviewBytes; null when it cannot be read. */
+  text: string | null
+  /** It arrived whole in the capture. */
+  complete: boolean
+  outcome: Outcome
+  /** First and last frame of the answer, 0 if none. */
+  replyFrame: number
+  replyAt: Instant
+}
+
+/** What the first FIN or accepted RST met. */
+export interface FirstClose {
+  by: Direction
+  how: 'fin' | 'rst'
+  at: Instant
+  frame: number
+  /** Command outstanding at that moment (sent, not wholly answered), or null. */
+  outstanding: CommandFact | null
+  /** Payload before it: the last of each side. */
+  lastClientDataAt: Instant
+  lastServerDataAt: Instant
+  lastClientDataFrame: number
+  lastServerDataFrame: number
+  /** Time without payload in either direction before it. */
+  silence: Duration
+  inTransaction: boolean
+}
+
+/** How the connection ended: facts only. */
+export interface Ending {
+  /** The first FIN or accepted RST, null when none was seen. */
+  first: FirstClose | null
+  /** COM_QUIT was the client's last command. */
+  quit: boolean
+  quitFrame: number
+  /** The command that never got its whole answer, sent before or after the first close; null when none was lost. */
+  lost: CommandFact | null
+  /** `lost` was sent after the first close by the other side. */
+  lostAfterClose: boolean
+  /** The first RST that the receiver accepted, null when none. */
+  reset: ResetFact | null
+  resets: readonly ResetFact[]
+  resetCount: number
+  /** 'open': the capture ended first; 'port-reuse': a new connection took the endpoints. */
+  how: 'fin' | 'rst' | 'open' | 'port-reuse'
+  silence: Duration
+}
+
+export interface ErrorFact {
+  phase: 'greeting' | 'auth' | 'reply' | 'unsolicited'
+  code: number
+  sqlState: string
+  message: string
+  sequenceId: number
+  at: Instant
+  frame: number
+  /** Command it answers, -1 if none, and its statement where there is one. */
+  op: number
+  statement: string | null
+}
+
+export interface KillFact {
+  connectionId: number
+  query: boolean
+  at: Instant
+  frame: number
+}
+
+export interface MysqlFacts {
+  recognisedBy: RecognisedBy
+  recognisedFrame: number
+  proxyHeader: ProxyHeader | null
+  greeting: Greeting | null
+  greetingFrame: number
+  greetingAt: Instant
+  login: Login | null
+  loginFrame: number
+  /** Frame of the OK that ended the login, 0 if none was seen. */
+  authenticatedFrame: number
+  flavor: Flavor
+  schema: string
+  compression: 'none' | 'zlib' | 'zstd'
+  /** Commands by command byte. */
+  commands: ReadonlyMap<number, number>
+  /** Errors counted by code, with the first message of each. */
+  errors: readonly { code: number; count: number; message: string }[]
+  /** The first and the last few errors in full. */
+  errorFacts: readonly ErrorFact[]
+  kills: readonly KillFact[]
+  lastStatusFlags: number
+  outOfOrder: { count: number; frame: number; expected: number; got: number }
+  unreadable: readonly { dir: Direction; what: string; frame: number }[]
+  resynced: number
+  inferred: readonly string[]
+  /** Longest idle time between an answer and the next command, and that command's time. */
+  longestIdle: Duration
+}
+
+export interface TlsFacts {
+  version: string | null
+  cipher: string | null
+  sni: string | null
+  alerts: readonly { by: Direction; level: string; description: string; frame: number; at: Instant }[]
+  handshake: 'complete' | 'failed' | 'unseen'
+  /** Application data records seen after the handshake, by side. */
+  records: [number, number]
+}
+
+export interface Session {
+  /** input name : tcp.stream. */
+  id: string
+  input: string
+  stream: number
+  client: string
+  server: string
+  clientIp: string
+  serverIp: string
+  serverPort: number
+  roleBy: RoleBy
+  startAt: Instant
+  endAt: Instant
+  firstFrame: number
+  lastFrame: number
+  /** Frames of SYN, SYN-ACK; 0 when not seen. */
+  synFrame: number
+  synAckFrame: number
+  synRetransmissions: number
+  /** From the capture point to the server and back (SYN to SYN-ACK), and to the client and back (SYN-ACK to ACK); -1 unknown. */
+  handshakeTimes: { toServer: Duration; toClient: Duration }
+  connState: string
+  history: string
+  sides: [SideFacts, SideFacts]
+  mysql: MysqlFacts | null
+  tls: TlsFacts | null
+  ending: Ending
+  timeline: readonly TimelineEvent[]
+  /** File and frame for frames of a series that spans several files: see CaptureGroup. */
+  files: FrameMap
+}
+
+/** Frame numbers of a ring-buffer series run on over its files; this leads back to the file and its own number. */
+export interface FrameMap {
+  /** Input name and frame number within it, of a running frame number. */
+  locate(frame: number): { input: string; frame: number }
+}

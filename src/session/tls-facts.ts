@@ -1,0 +1,113 @@
+/** TLS facts of a session, and what record sizes and directions tell about commands when nothing can be decrypted. */
+import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
+import type { Instant } from '../core/time.ts'
+import type { Connection } from '../tcp/connection.ts'
+import { alertName } from '../tls/alerts.ts'
+import type { CertificateFact, ClientHello, ServerHello, TlsListener } from '../tls/listener.ts'
+import { cipherName, versionName } from '../tls/names.ts'
+import { TlsTracker } from '../tls/tracker.ts'
+import type { SessionRecorder } from './recorder.ts'
+import type { TlsFacts } from './session.ts'
+import { EventKind } from './timeline.ts'
+
+const ALERTS_KEPT = 8
+/** Plaintext of COM_QUIT and COM_PING: a 4-byte header and the command byte. */
+const SHORTEST_COMMAND = 5
+const CLOSE_NOTIFY = 0
+
+export class TlsFactsRecorder implements TlsListener {
+  private readonly recorder: SessionRecorder
+  private readonly conn: Connection
+  private readonly tracker: TlsTracker
+  private version: number | null = null
+  private cipher: number | null = null
+  private sni: string | null = null
+  private done = false
+  private failed = false
+  private readonly alerts: { by: Direction; level: string; description: string; frame: number; at: Instant }[] = []
+  private readonly records: [number, number] = [0, 0]
+  private helloSeen = false
+
+  constructor(recorder: SessionRecorder, conn: Connection) {
+    this.recorder = recorder
+    this.conn = conn
+    this.tracker = new TlsTracker(this)
+  }
+
+  data(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
+    this.tracker.data(dir, buf, start, end, at, frame)
+  }
+
+  gap(dir: Direction, bytes: number, at: Instant, frame: number): void {
+    this.tracker.gap(dir, bytes, at, frame)
+  }
+
+  clientHello(h: ClientHello, at: Instant, frame: number): void {
+    this.helloSeen = true
+    this.sni = h.sni
+    this.recorder.trace?.add('tls', CLIENT, at, frame, 'ClientHello', h.sni === null ? '' : `server name ${h.sni}`)
+  }
+
+  serverHello(h: ServerHello, at: Instant, frame: number): void {
+    this.helloSeen = true
+    this.version = h.version
+    this.cipher = h.cipher
+    const says = `${versionName(h.version)}, ${cipherName(h.cipher)}`
+    this.recorder.trace?.add('tls', SERVER, at, frame, h.retryRequest ? 'HelloRetryRequest' : 'ServerHello', says)
+  }
+
+  certificate(c: CertificateFact, at: Instant, frame: number): void {
+    this.recorder.trace?.add('tls', SERVER, at, frame, 'Certificate', `${c.subject}, valid ${c.notBefore} to ${c.notAfter}`)
+  }
+
+  alert(dir: Direction, level: number, description: number, encrypted: boolean, at: Instant, frame: number): void {
+    const name = encrypted ? 'encrypted (suspected by its size)' : alertName(description)
+    const levelName = encrypted ? 'unknown' : level === 2 ? 'fatal' : 'warning'
+    if (this.alerts.length < ALERTS_KEPT) this.alerts.push({ by: dir, level: levelName, description: name, frame, at })
+    if (!encrypted && !this.done && description !== CLOSE_NOTIFY) this.failed = true
+    this.recorder.event(EventKind.tlsAlert, dir, at, frame, description)
+    this.recorder.trace?.add('tls', dir, at, frame, 'Alert', `${levelName} ${name}`, true)
+  }
+
+  handshakeDone(at: Instant, frame: number): void {
+    this.done = true
+    this.recorder.trace?.add('tls', SERVER, at, frame, 'handshake', 'complete')
+  }
+
+  applicationData(dir: Direction, length: number, at: Instant, frame: number): void {
+    this.records[dir]++
+    this.recorder.opaque(dir, at, frame, dir === CLIENT && this.isShortest(length))
+    this.recorder.trace?.add('tls', dir, at, frame, 'application data', `${length} bytes, encrypted`)
+  }
+
+  notTls(dir: Direction, firstBytes: string, at: Instant, frame: number): void {
+    this.recorder.unreadable(dir, `not TLS: ${firstBytes}`, at, frame)
+  }
+
+  resynced(_dir: Direction, _at: Instant, _frame: number): void {
+    this.recorder.resyncs++
+  }
+
+  facts(): TlsFacts {
+    return {
+      version: this.version === null ? null : versionName(this.version),
+      cipher: this.cipher === null ? null : cipherName(this.cipher),
+      sni: this.sni,
+      alerts: this.alerts,
+      handshake: this.done ? 'complete' : this.helloSeen || this.failed ? this.openOrFailed() : 'unseen',
+      records: this.records,
+    }
+  }
+
+  /** A handshake that did not finish failed only if the connection ended; a capture that ended first has not seen it. */
+  private openOrFailed(): 'failed' | 'unseen' {
+    return this.failed || this.conn.closed || this.conn.halves[0].finSeen || this.conn.halves[1].finSeen ? 'failed' : 'unseen'
+  }
+
+  /** Whether a record can hold exactly COM_QUIT (or COM_PING, which is as long): RFC 8446 5.2, RFC 5288 3, RFC 7905 2. */
+  private isShortest(length: number): boolean {
+    if (this.version === 0x0304) return length === SHORTEST_COMMAND + 1 + 16
+    // TLS 1.2: GCM carries an 8-byte nonce and 16 tag bytes, ChaCha20 16; CBC pads to blocks with IV and MAC.
+    return length === SHORTEST_COMMAND + 24 || length === SHORTEST_COMMAND + 16 || (length <= 96 && length % 16 === 0)
+  }
+}

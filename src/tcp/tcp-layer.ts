@@ -1,0 +1,390 @@
+/**
+ * Segments in, connections and ordered bytes out. In-order payload goes straight from the capture's buffer to the
+ * connection's sink; everything unusual takes the careful path (handshake.ts, reassembly.ts). Stream numbers equal
+ * Wireshark's tcp.stream: a SYN with another initial sequence number on a known endpoint pair begins a new connection
+ * (packet-tcp.c, "reused ports"), nothing else does. Nothing ages out while a file is read.
+ */
+import { CLIENT, type Direction, otherSide, SERVER } from '../core/direction.ts'
+import type { AnomalyLog } from '../core/anomaly.ts'
+import type { Limits } from '../core/limits.ts'
+import type { Instant } from '../core/time.ts'
+import { ACK, FIN, RST, type SegmentSink, type SegmentView, SYN } from '../packet/segment-view.ts'
+import { Connection, type RoleBy, Seen, TcpFact } from './connection.ts'
+import { ConnectionTable } from './connection-table.ts'
+import type { Half } from './half.ts'
+import { readSynOptions, sackBlocks } from './options.ts'
+import { type Budget, keepAlive, Reassembly } from './reassembly.ts'
+import { judgeReset } from './reset.ts'
+import { seqDiff } from './seq.ts'
+import type { CloseHow, StreamSinkFactory } from './stream-sink.ts'
+
+/** Finished connections that stay reachable for late segments (echoes, late answers) before they are closed for good. */
+const LINGERING = 4096
+
+export interface TcpOptions {
+  /** Whether a port is known or configured as MySQL's: decides who is the server when the SYN was not seen. */
+  isServerPort(port: number): boolean
+}
+
+// hot path: no allocation per packet
+export class TcpLayer implements SegmentSink {
+  /** Connections seen: the next stream number. */
+  connections = 0
+  /** RST segments seen, duplicates aside. */
+  resets = 0
+  private readonly table = new ConnectionTable()
+  private readonly open = new Map<number, Connection>()
+  private readonly entries = new Map<number, number>()
+  private readonly lingering: Connection[] = []
+  private lingeringFrom = 0
+  private readonly reassembly: Reassembly
+  private readonly factory: StreamSinkFactory
+  private readonly options: TcpOptions
+  private now: Instant = 0
+
+  constructor(factory: StreamSinkFactory, anomalies: AnomalyLog, limits: Limits, options: TcpOptions) {
+    this.factory = factory
+    this.options = options
+    const budget: Budget = { bytes: 0 }
+    this.reassembly = new Reassembly(limits, budget, (frame) =>
+      anomalies.note('us.limit', frame, () => `frame ${frame}: reordering buffer full, a hole was given up`),
+    )
+  }
+
+  segment(s: SegmentView): void {
+    const entry = this.table.find(s)
+    const lowSends = this.table.sourceIsLow
+    const flags = s.flags
+    this.now = s.at
+    let conn = this.table.at(entry)
+    if (conn === undefined || conn === null || (flags & (SYN | ACK)) === SYN) {
+      conn = this.connectionFor(conn, entry, s, lowSends)
+      if (conn === null) return
+    }
+    const dir: Direction = lowSends ? conn.lowIs : conn.lowIs === CLIENT ? SERVER : CLIENT
+    const me = conn.halves[dir]
+    const peer = conn.halves[dir ^ 1]!
+    if (s.duplicate) {
+      me.duplicates++
+      return
+    }
+    me.segments++
+    me.lastAt = s.at
+    me.lastFrame = s.frame
+    if (conn.careful || (flags & (SYN | FIN | RST)) !== 0 || !me.started) {
+      this.careful(conn, dir, me, peer, s)
+      return
+    }
+    if ((flags & ACK) !== 0) {
+      const ack = s.ack | 0
+      if (((ack - peer.acked) | 0) > 0) {
+        peer.acked = ack
+        peer.ackedAt = s.at
+        peer.ackedFrame = s.frame
+        peer.retransmissionsUnanswered = 0
+        if (((ack - peer.max) | 0) > 0) conn.careful = true
+      }
+    }
+    if (s.window === 0 || me.zeroWindowSince >= 0) this.zeroWindow(conn, dir, me, s)
+    me.window = s.window
+    me.ttl = s.ttl
+    me.ipId = s.ipId
+    const length = s.dataLength
+    const seq = s.seq | 0
+    if (length === 0) {
+      if ((me.seen & Seen.a) === 0) conn.letter(Seen.a, 'a', dir)
+      if (((me.next - seq) | 0) === 1) keepAlive(conn, dir, me, s.at, s.frame)
+      return
+    }
+    if (seq === me.next && s.dataEnd - s.dataStart === length) {
+      if ((me.seen & Seen.d) === 0) conn.letter(Seen.d, 'd', dir)
+      const next = (seq + length) | 0
+      me.next = next
+      if (((next - me.max) | 0) > 0) me.max = next
+      me.bytes += length
+      me.lastDataAt = s.at
+      me.lastDataFrame = s.frame
+      const sink = conn.sink
+      if (sink !== null) {
+        sink.data(dir, s.buf, s.dataStart, s.dataEnd, s.at, s.frame)
+        me.offset += length
+      }
+      return
+    }
+    if ((me.seen & Seen.d) === 0) conn.letter(Seen.d, 'd', dir)
+    this.reassembly.accept(conn, dir, me, s, seq)
+  }
+
+  /** Connections that are open or linger; for memory figures. */
+  get held(): number {
+    return this.open.size
+  }
+
+  /** The input has ended: closes what is left, in stream order. */
+  end(): void {
+    for (const conn of [...this.open.values()].sort((a, b) => a.stream - b.stream)) {
+      this.finish(conn, conn.closed ? (conn.killer ? 'rst' : 'fin') : 'open')
+    }
+    this.lingering.length = 0
+  }
+
+  /** New connection, the old one again (a repeated SYN), or null for a straggler of one long finished. */
+  private connectionFor(
+    known: Connection | null | undefined,
+    entry: number,
+    s: SegmentView,
+    lowSends: boolean,
+  ): Connection | null {
+    const synOnly = (s.flags & (SYN | ACK)) === SYN
+    if (known === null && !synOnly) return null
+    if (known !== undefined && known !== null) {
+      const dir = lowSends ? known.lowIs : otherSide(known.lowIs)
+      const half = known.halves[dir]
+      // Same initial sequence number: a retransmitted SYN. Sender unknown so far: the SYN was captured late.
+      if (!half.started || half.isn === (s.seq | 0) || s.duplicate) return known
+      this.finish(known, known.closed ? (known.killer ? 'rst' : 'fin') : 'port-reuse')
+    }
+    return this.begin(entry, s, lowSends)
+  }
+
+  private begin(entry: number, s: SegmentView, lowSends: boolean): Connection {
+    const flags = s.flags
+    let senderIsClient = true
+    let roleBy: RoleBy = 'first-packet'
+    if ((flags & SYN) !== 0) {
+      senderIsClient = (flags & ACK) === 0
+      roleBy = 'syn'
+    } else {
+      const src = this.options.isServerPort(s.srcPort)
+      const dst = this.options.isServerPort(s.dstPort)
+      if (src !== dst) {
+        senderIsClient = dst
+        roleBy = 'port'
+      } else if (s.srcPort !== s.dstPort && Math.min(s.srcPort, s.dstPort) < 32768 !== Math.max(s.srcPort, s.dstPort) < 32768) {
+        // One port in the ephemeral range, the other below it: the lower one listens.
+        senderIsClient = s.dstPort < s.srcPort
+        roleBy = 'port'
+      }
+    }
+    const conn = new Connection(
+      this.connections++,
+      s.family,
+      senderIsClient ? [s.srcIp, s.dstIp] : [s.dstIp, s.srcIp],
+      senderIsClient ? [s.srcPort, s.dstPort] : [s.dstPort, s.srcPort],
+      roleBy,
+    )
+    conn.lowIs = lowSends === senderIsClient ? CLIENT : SERVER
+    conn.startAt = s.at
+    conn.firstFrame = s.frame
+    this.table.set(entry, conn)
+    this.open.set(conn.stream, conn)
+    this.entries.set(conn.stream, entry)
+    conn.sink = this.factory.open(conn)
+    return conn
+  }
+
+  private careful(conn: Connection, dir: Direction, me: Half, peer: Half, s: SegmentView): void {
+    const flags = s.flags
+    if ((flags & RST) !== 0) {
+      this.reset(conn, dir, me, peer, s)
+      return
+    }
+    const syn = (flags & SYN) !== 0
+    let seq = s.seq | 0
+    if (!me.started) this.start(conn, dir, me, s, syn, seq)
+    if (syn) {
+      this.syn(conn, dir, me, s, seq)
+      seq = (seq + 1) | 0
+    }
+    if ((flags & ACK) !== 0) this.acknowledge(conn, dir, peer, s)
+    if (!syn && (s.window === 0 || me.zeroWindowSince >= 0)) this.zeroWindow(conn, dir, me, s)
+    me.window = s.window
+    me.ttl = s.ttl
+    me.ipId = s.ipId
+    if (s.dataLength > 0) {
+      conn.letter(Seen.d, 'd', dir)
+      this.reassembly.accept(conn, dir, me, s, seq)
+    } else if (!syn && (flags & FIN) === 0) {
+      conn.letter(Seen.a, 'a', dir)
+      if (seqDiff(seq, me.next) === 1 && !me.finDelivered) keepAlive(conn, dir, me, s.at, s.frame)
+      if (s.optionsEnd - s.optionsStart > 12) peer.sackBlocks += sackBlocks(s)
+    }
+    if ((flags & FIN) !== 0) this.fin(conn, dir, me, s, seq)
+    this.reassembly.patience(conn, CLIENT, conn.halves[CLIENT], dir === CLIENT)
+    this.reassembly.patience(conn, SERVER, conn.halves[SERVER], dir === SERVER)
+    this.deliverFin(conn, CLIENT)
+    this.deliverFin(conn, SERVER)
+    conn.careful = this.needsCare(conn)
+  }
+
+  /** Whether anything is unsettled: holes, acknowledged bytes not seen, a FIN, or the handshake. */
+  private needsCare(conn: Connection): boolean {
+    const [c, s] = conn.halves
+    if (!c.started || !s.started || c.pending !== null || s.pending !== null || c.finSeen || s.finSeen || conn.closed) return true
+    if (!c.hasAck || !s.hasAck || (conn.synAckFrame > 0 && conn.establishedFrame === 0)) return true
+    return seqDiff(c.max, c.acked) > 0 || seqDiff(s.max, s.acked) > 0
+  }
+
+  private start(conn: Connection, dir: Direction, me: Half, s: SegmentView, syn: boolean, seq: number): void {
+    me.started = true
+    me.firstAt = s.at
+    me.firstFrame = s.frame
+    me.isn = syn ? seq : (seq - 1) | 0
+    me.next = syn ? (seq + 1) | 0 : seq
+    me.max = me.next
+    if (!syn && s.dataLength <= 1 && conn.halves[dir ^ 1]!.hasAck === false && me.hasAck && seqDiff(seq, me.acked) === 1) {
+      // The first thing seen is a keep-alive: the next real byte comes one later.
+      me.next = me.acked
+      me.max = me.acked
+    }
+  }
+
+  private syn(conn: Connection, dir: Direction, me: Half, s: SegmentView, seq: number): void {
+    const first = !me.synSeen
+    if (first) {
+      me.synSeen = true
+      if (me.bytes === 0) {
+        me.isn = seq
+        me.next = (seq + 1) | 0
+        me.max = me.next
+      }
+      readSynOptions(s, me)
+    }
+    if ((s.flags & ACK) === 0) {
+      conn.letter(Seen.s, 's', dir)
+      if (conn.synFrame === 0) {
+        conn.synFrame = s.frame
+        conn.synAt = s.at
+      } else {
+        conn.synRetransmissions++
+      }
+    } else {
+      conn.letter(Seen.h, 'h', dir)
+      if (conn.synAckFrame === 0) {
+        conn.synAckFrame = s.frame
+        conn.synAckAt = s.at
+      }
+    }
+  }
+
+  private acknowledge(conn: Connection, dir: Direction, peer: Half, s: SegmentView): void {
+    const ack = s.ack | 0
+    if (!peer.hasAck) {
+      peer.hasAck = true
+      peer.acked = ack
+      peer.ackedAt = s.at
+      peer.ackedFrame = s.frame
+      // What the receiver has before anything of the sender was seen was sent before the capture began.
+      if (!peer.started) return this.established(conn, dir, s)
+      if (!peer.synSeen && seqDiff(peer.max, ack) > 0 && peer.bytes === 0) {
+        peer.next = ack
+        peer.max = ack
+      }
+    } else if (seqDiff(peer.acked, ack) > 0) {
+      peer.acked = ack
+      peer.ackedAt = s.at
+      peer.ackedFrame = s.frame
+      peer.retransmissionsUnanswered = 0
+    }
+    if (peer.finSeen && !peer.finAcked && seqDiff(peer.finSeq, ack) > 0) {
+      peer.finAcked = true
+      this.maybeClosed(conn, s.at)
+    }
+    this.established(conn, dir, s)
+  }
+
+  private established(conn: Connection, dir: Direction, s: SegmentView): void {
+    if (conn.establishedFrame !== 0 || dir !== CLIENT || conn.synAckFrame === 0 || (s.flags & SYN) !== 0) return
+    conn.establishedFrame = s.frame
+    conn.establishedAt = s.at
+  }
+
+  private fin(conn: Connection, dir: Direction, me: Half, s: SegmentView, seq: number): void {
+    if (me.finSeen) return
+    me.finSeen = true
+    me.finSeq = (seq + s.dataLength) | 0
+    me.finAt = s.at
+    me.finFrame = s.frame
+    const top = (me.finSeq + 1) | 0
+    if (seqDiff(me.max, top) > 0) me.max = top
+    conn.letter(Seen.f, 'f', dir)
+    conn.observer?.tcp(TcpFact.fin, dir, s.at, s.frame, 0)
+  }
+
+  private deliverFin(conn: Connection, dir: Direction): void {
+    const half = conn.halves[dir]
+    if (!half.finSeen || half.finDelivered || half.next !== half.finSeq) return
+    half.finDelivered = true
+    half.next = (half.finSeq + 1) | 0
+    conn.sink?.finished(dir, half.finAt, half.finFrame)
+  }
+
+  private maybeClosed(conn: Connection, at: Instant): void {
+    if (conn.closed || !conn.halves[0].finAcked || !conn.halves[1].finAcked) return
+    this.closed(conn, at)
+  }
+
+  private reset(conn: Connection, dir: Direction, me: Half, peer: Half, s: SegmentView): void {
+    this.resets++
+    const fact = judgeReset(conn, dir, me, peer, s)
+    conn.letter((s.flags & SYN) !== 0 ? Seen.i : Seen.r, (s.flags & SYN) !== 0 ? 'i' : 'r', dir)
+    conn.keepReset(fact)
+    conn.observer?.tcp(TcpFact.rst, dir, s.at, s.frame, fact.accepted && !fact.late ? 1 : 0)
+    if (!me.started) {
+      me.firstAt = s.at
+      me.firstFrame = s.frame
+    }
+    if (!fact.accepted || fact.late || conn.killer !== null) return
+    conn.killer = fact
+    this.reassembly.flush(conn, CLIENT)
+    this.reassembly.flush(conn, SERVER)
+    conn.sink?.reset(dir, s.at, s.frame)
+    this.closed(conn, s.at)
+  }
+
+  private zeroWindow(conn: Connection, dir: Direction, me: Half, s: SegmentView): void {
+    if (s.window === 0) {
+      if (me.zeroWindowSince >= 0) return
+      me.zeroWindowSince = s.at
+      me.zeroWindowFrame = s.frame
+      me.zeroWindows++
+      conn.letter(Seen.w, 'w', dir)
+      conn.observer?.tcp(TcpFact.zeroWindow, dir, s.at, s.frame, 0)
+      return
+    }
+    const lasted = s.at - me.zeroWindowSince
+    if (lasted > me.longestZeroWindow) me.longestZeroWindow = lasted
+    me.zeroWindowSince = -1
+    conn.observer?.tcp(TcpFact.windowOpen, dir, s.at, s.frame, s.window)
+  }
+
+  private closed(conn: Connection, at: Instant): void {
+    if (conn.closed) return
+    conn.closed = true
+    conn.closedAt = at
+    conn.careful = true
+    this.lingering.push(conn)
+    if (this.lingering.length - this.lingeringFrom <= LINGERING) return
+    const oldest = this.lingering[this.lingeringFrom++]!
+    if (this.open.has(oldest.stream)) this.finish(oldest, oldest.killer ? 'rst' : 'fin')
+    if (this.lingeringFrom > LINGERING) {
+      this.lingering.splice(0, this.lingeringFrom)
+      this.lingeringFrom = 0
+    }
+  }
+
+  /** The last word on a connection: its sink is told, its memory is let go, its endpoints stay known. */
+  private finish(conn: Connection, how: CloseHow): void {
+    this.reassembly.flush(conn, CLIENT)
+    this.reassembly.flush(conn, SERVER)
+    this.deliverFin(conn, CLIENT)
+    this.deliverFin(conn, SERVER)
+    conn.sink?.close(how, conn.closed ? conn.closedAt : this.now)
+    const entry = this.entries.get(conn.stream)
+    if (entry !== undefined && this.table.at(entry) === conn) this.table.set(entry, null)
+    this.entries.delete(conn.stream)
+    this.open.delete(conn.stream)
+    conn.sink = null
+    conn.observer = null
+  }
+}
