@@ -84,6 +84,9 @@ export const ANOMALY_KINDS = {
   'mysql.truncated-message': { accuses: 'capture', means: 'A MySQL message is shorter than its fields ask for; what was there was used.' },
   'mysql.compressed-unreadable': { accuses: 'capture', means: 'A compressed MySQL packet could not be inflated; its messages are unknown.' },
   'mysql.inferred': { accuses: 'capture', means: 'The login was not captured: protocol options were inferred from the traffic.' },
+  'log.unread': { accuses: 'us', means: 'A log was recognised as text, but this version reads packets only: what it says was not used.' },
+  'keylog.unread': { accuses: 'us', means: 'A TLS key log was given, but this version does not decrypt: it was not used.' },
+  'input.unrecognised': { accuses: 'us', means: 'Neither a capture nor text: the file was not read.' },
   'us.limit': { accuses: 'us', means: 'A limit that bounds memory was reached; what lay beyond it was counted, not analysed.' },
 } as const satisfies Record<string, AnomalyKind>
 
@@ -113,6 +116,17 @@ export class AnomalyLog {
     if (place !== undefined && a.places.length < LIMITS.anomaliesKept) {
       a.places.push(typeof place === 'string' ? place : place())
     }
+  }
+
+  /** Takes over what another log has counted. */
+  adopt(other: Anomaly): void {
+    const own = this.byKind.get(other.kind)
+    if (own === undefined) {
+      this.byKind.set(other.kind, { ...other, places: [...other.places] })
+      return
+    }
+    own.count += other.count
+    own.places = [...own.places, ...other.places].slice(0, LIMITS.anomaliesKept)
   }
 
   /** Anomalies in the order in which their kinds first appeared. */

@@ -46,7 +46,7 @@ export function clientClose(s: Session, fleet: Fleet): ClientClose | null {
   if (fleet.isProxy(s.clientIp)) {
     // A proxy that closes its server leg follows its client, or acts by itself: only the first is the application's doing.
     const left = front?.ending.first
-    if (left == null || left.by !== CLIENT || first.at - left.at > PROXY_FOLLOWS) return first.outstanding === null ? idle(s, first, fleet, front) : null
+    if (left == null || left.by !== CLIENT || left.at > first.at || first.at - left.at > PROXY_FOLLOWS) return first.outstanding === null ? idle(s, first, fleet, front) : null
   }
   const waiting = waitingFor(s, first)
   if (waiting === null) return idle(s, first, fleet, front)

@@ -8,7 +8,16 @@ import type { Instant } from '../core/time.ts'
 /** How the bytes were recognised as MySQL. */
 export type RecognisedBy = 'greeting' | 'error-greeting' | 'login' | 'command' | 'response' | 'port'
 
-export type Flavor = 'mysql' | 'mariadb' | 'percona' | 'proxysql' | 'router' | 'maxscale' | 'tidb' | 'vitess' | 'unknown'
+export type Flavor =
+  | 'mysql'
+  | 'mariadb'
+  | 'percona'
+  | 'proxysql'
+  | 'router'
+  | 'maxscale'
+  | 'tidb'
+  | 'vitess'
+  | 'unknown'
 
 /** Manual: Protocol::HandshakeV10 (or V9). */
 export interface Greeting {
@@ -60,7 +69,17 @@ export interface TrackedChange {
 }
 
 /** First packet that answers a command. */
-export const ReplyKind = { OK: 0, ERR: 1, EOF: 2, ResultSet: 3, LocalInfile: 4, PrepareOk: 5, Text: 6, Stream: 7, Auth: 8 } as const
+export const ReplyKind = {
+  OK: 0,
+  ERR: 1,
+  EOF: 2,
+  ResultSet: 3,
+  LocalInfile: 4,
+  PrepareOk: 5,
+  Text: 6,
+  Stream: 7,
+  Auth: 8,
+} as const
 export type ReplyKind = (typeof ReplyKind)[keyof typeof ReplyKind]
 
 export interface MysqlListener {
@@ -71,7 +90,13 @@ export interface MysqlListener {
   sslRequest(capabilities: number, at: Instant, frame: number): void
   login(login: Login, at: Instant, frame: number): void
   /** Auth switch, more data, next factor; `detail` e.g. "caching_sha2_password" or "fast authentication succeeded". */
-  auth(dir: Direction, what: 'switch' | 'more-data' | 'next-factor' | 'response', detail: string, at: Instant, frame: number): void
+  auth(
+    dir: Direction,
+    what: 'switch' | 'more-data' | 'next-factor' | 'response',
+    detail: string,
+    at: Instant,
+    frame: number,
+  ): void
   /** The login (or COM_CHANGE_USER) ended with OK. An ERR comes through `error` with phase 'auth' instead. */
   authenticated(at: Instant, frame: number): void
   /**
@@ -83,7 +108,9 @@ export interface MysqlListener {
    * A command has arrived whole. buf[start, end) = its argument in hand: statement text for COM_QUERY and
    * COM_STMT_PREPARE (query attributes already stripped), schema for COM_INIT_DB, otherwise the bytes after the command byte;
    * at most `LIMITS.sqlPreviewBytes` when it had to be assembled from several segments. `argumentLength` is its true length.
-   * `statementId` is set for COM_STMT_* (-1 otherwise), `killId` for COM_PROCESS_KILL (-1 otherwise).
+   * `statementId` is set for COM_STMT_* that name one (4294967295: MariaDB's "the last one prepared"); for
+   * COM_PROCESS_KILL it is the connection id to kill; -1 otherwise. Of COM_CHANGE_USER the argument is the user name only;
+   * a `login` with the new user follows at once.
    */
   command(
     op: number,
@@ -95,7 +122,7 @@ export interface MysqlListener {
     at: Instant,
     frame: number,
   ): void
-  /** The first packet of the answer to the oldest outstanding command. */
+  /** The first packet of the answer to the oldest outstanding command; with several results, of each result. */
   replyBegin(kind: ReplyKind, at: Instant, frame: number): void
   /** COM_STMT_PREPARE was answered: the text of the last prepared command now has this id. */
   prepared(statementId: number, parameters: number, columns: number): void
@@ -105,8 +132,9 @@ export interface MysqlListener {
    */
   replyEnd(statusFlags: number, rows: number, columns: number, more: boolean, at: Instant, frame: number): void
   /**
-   * ERR_Packet. `phase` 'greeting' instead of a greeting, 'auth' in the connection phase, 'reply' to a command (the
-   * command is then answered), 'unsolicited' with no command outstanding (sequence id 0: 4031, 1053 …).
+   * ERR_Packet. It ends the answer: no replyEnd follows. `phase` 'greeting' instead of a greeting, 'auth' in the
+   * connection phase or to COM_CHANGE_USER (which is then answered), 'reply' to a command (which is then answered; after a
+   * gap it may be one never seen), 'unsolicited' with no command outstanding (sequence id 0: 4031, 1053 …).
    */
   error(
     phase: 'greeting' | 'auth' | 'reply' | 'unsolicited',
@@ -117,6 +145,11 @@ export interface MysqlListener {
     at: Instant,
     frame: number,
   ): void
+  /**
+   * The oldest outstanding command is no longer outstanding, and its answer (or the rest of it) will never be reported: it
+   * fell into a gap. Comes when the next command or its answer shows that the client must have had it.
+   */
+  answerLost(at: Instant, frame: number): void
   /** Session trackers of an OK packet (CLIENT_SESSION_TRACK). */
   tracked(changes: readonly TrackedChange[], at: Instant, frame: number): void
   /** A sequence id that does not fit. `expected`/`got` as on the wire. */

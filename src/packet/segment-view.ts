@@ -42,8 +42,37 @@ export interface SegmentView {
   optionsEnd: number
   /** pcapng comment of the frame, '' if none. */
   comment: string
+  /**
+   * The same IP packet was captured a moment ago (any interface, SPAN port, bridge): a copy, not a retransmission. It is handed
+   * up to be counted; it carries nothing new. The rule is duplicates.ts.
+   */
+  duplicate: boolean
+}
+
+/**
+ * An ICMP error (RFC 792) or ICMPv6 error (RFC 4443) about a TCP segment. The object is REUSED like SegmentView. Its endpoints are
+ * the quoted segment's: srcIp sent what could not be delivered. It is no segment and opens no connection.
+ */
+export interface IcmpErrorView {
+  frame: number
+  at: Instant
+  family: Family
+  /** ICMP: 3 unreachable, 11 time exceeded. ICMPv6: 1 unreachable, 2 packet too big, 3 time exceeded. */
+  type: number
+  code: number
+  /** Next-hop MTU in bytes (ICMP 3 code 4, RFC 1191; ICMPv6 2), 0 when not given. */
+  mtu: number
+  /** Who reports: source of the ICMP packet. */
+  reporterIp: number
+  srcIp: number
+  dstIp: number
+  srcPort: number
+  dstPort: number
+  /** Sequence number of the quoted segment. */
+  seq: number
 }
 
 export interface SegmentSink {
   segment(s: SegmentView): void
+  icmpError?(e: IcmpErrorView): void
 }

@@ -7,6 +7,7 @@ import type { AnomalyLog } from '../core/anomaly.ts'
 import { CLIENT, SERVER } from '../core/direction.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Instant } from '../core/time.ts'
+import { Capability } from '../mysql/capabilities.ts'
 import { MysqlConversation } from '../mysql/conversation.ts'
 import type { Connection } from '../tcp/connection.ts'
 import type { Half } from '../tcp/half.ts'
@@ -51,10 +52,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
   open(conn: Connection): StreamSink {
     const recorder = new SessionRecorder(conn, this, this.limits)
     const assumeMysql = this.options.isMysqlPort(conn.ports[SERVER])
-    recorder.conversation = new MysqlConversation(recorder, this.anomalies, {
-      assumeMysql,
-      onFlip: () => conn.flip(),
-    })
+    recorder.conversation = new MysqlConversation(recorder, this.anomalies, { assumeMysql }, () => conn.flip())
     if (this.options.trace === `${this.options.input}:${conn.stream}`) {
       this.trace = new Trace(this.limits.traceEvents)
       recorder.trace = this.trace
@@ -147,7 +145,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       authenticatedFrame: r.authenticatedFrame,
       flavor: r.hello?.flavor ?? 'unknown',
       schema: r.schema,
-      compression: r.conversation.compression,
+      compression: compressionOf(r),
       commands: r.commands,
       errors: [...r.errorCounts.values()].sort((a, b) => a.code - b.code),
       errorFacts: r.errorFacts,
@@ -173,6 +171,13 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
   private ip(conn: Connection, side: 0 | 1): string {
     return conn.family === IPV4 ? ipv4Text(conn.ips[side]) : this.ipv6.text(conn.ips[side])
   }
+}
+
+/** What both sides agreed on (manual: CLIENT_COMPRESS, CLIENT_ZSTD_COMPRESSION_ALGORITHM; zlib wins when both are set). */
+function compressionOf(r: SessionRecorder): 'none' | 'zlib' | 'zstd' {
+  const both = (r.loggedIn?.capabilities ?? 0) & (r.hello?.capabilities ?? 0)
+  if ((both & Capability.CLIENT_COMPRESS) !== 0) return 'zlib'
+  return (both & Capability.CLIENT_ZSTD_COMPRESSION_ALGORITHM) !== 0 ? 'zstd' : 'none'
 }
 
 function sideFacts(h: Half): SideFacts {

@@ -111,7 +111,14 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     }
     const conversation = this.conversation
     conversation.data(dir, buf, start, end, at, frame)
-    if (conversation.done && this.tls === null) this.owner.notMysql(this)
+    if (this.tls !== null) this.toTls(dir, buf, start, end, at, frame)
+    else if (conversation.done) this.owner.notMysql(this)
+  }
+
+  /** The call in which TLS began: what follows the SSLRequest is TLS already, and a ClientHello on a bare port wholly so. */
+  private toTls(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
+    const from = this.conversation.tls ? this.conversation.tlsFrom : start
+    if (from < end) this.tls!.data(dir, buf, from, end, at, frame)
   }
 
   gap(dir: Direction, bytes: number, why: GapReason, at: Instant, frame: number): void {
@@ -131,7 +138,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   }
 
   close(how: CloseHow, at: Instant): void {
-    if (this.tls === null) this.conversation.close(how, at)
+    if (this.tls === null) this.conversation.close()
     this.owner.finished(this, how, at)
   }
 

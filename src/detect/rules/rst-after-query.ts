@@ -8,14 +8,18 @@ import type { Confidence } from '../../report/model.ts'
 import type { CommandFact, FirstClose, Session } from '../../session/session.ts'
 import { acceptingSide, closeEvidence, commandEvidence, commandWords, networkExcluded, seconds, silenceEvidence } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
+import { commandName as commandOf } from '../../mysql/commands.ts'
 import { type Culprit, defineRule, type RuleContext, type RuleEvidence, type Verdict } from '../rule.ts'
 
 /** A proxy that closes its own server leg this soon after sending a command did not wait for an answer. */
 const TOO_SOON_FOR_A_TIMEOUT = 50 * NS_PER_MS
 /** Events on two legs of one proxy this close together belong together. */
 const SAME_MOMENT = 1000 * NS_PER_MS
-/** Error codes of client libraries (CR_*): in an ERR packet only a proxy can have written them. */
-const isClientError = (code: number): boolean => code >= 2000 && code < 3000
+/**
+ * CR_SERVER_GONE_ERROR, CR_SERVER_LOST, CR_SSL_CONNECTION_ERROR, CR_SERVER_LOST_EXTENDED: codes of client libraries. In an
+ * ERR packet only a proxy can have written them, and it says that its server connection is lost.
+ */
+const LOST_BEHIND = new Set([2006, 2013, 2026, 2055])
 
 interface Cut {
   lost: CommandFact
@@ -118,10 +122,11 @@ function proxyOnItsServerLeg(s: Session, fleet: Fleet): Cut | null {
 
 /** A proxy answered a command with an error that only a client library makes, and closed. */
 function proxyError(s: Session, fleet: Fleet): Cut | null {
+  // Whoever closes after such an error, the command was lost when the proxy wrote it.
   const first = s.ending.first
-  if (first === null || first.by !== SERVER || s.ending.quit) return null
+  if (first === null || s.ending.quit) return null
   const error = s.mysql?.errorFacts.at(-1)
-  if (error === undefined || error.phase !== 'reply' || !isClientError(error.code)) return null
+  if (error === undefined || error.phase !== 'reply' || !LOST_BEHIND.has(error.code)) return null
   if (first.at - error.at > SAME_MOMENT || first.at < error.at) return null
   const back = fleet.backLeg(s)
   const backFirst = back?.ending.first ?? null
@@ -134,13 +139,14 @@ function proxyError(s: Session, fleet: Fleet): Cut | null {
     extra.push({ ...closeEvidence(back, backFirst), of: back })
     lost = back.ending.lost
     if (backFirst.by === SERVER) culprit = acceptingSide(back, fleet)
+    else extra.push({ kind: 'frames', frames: [backFirst.lastServerDataFrame], says: `the server, ${back.server}, had answered until then`, of: back })
   }
   lost ??= {
     op: error.op,
-    name: 'COM_QUERY',
+    name: commandOf(error.op),
     at: error.at,
     frame: 0,
-    text: null,
+    text: error.statement,
     complete: true,
     outcome: 'delivered-unknown',
     replyFrame: 0,

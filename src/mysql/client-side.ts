@@ -1,0 +1,183 @@
+/**
+ * Messages of the client: login, authentication, commands, the file of LOAD DATA LOCAL. A command is announced at its
+ * first bytes and handed up when it is whole.
+ *
+ * Hot path: no allocation per command.
+ */
+import { ByteReader } from '../core/bytes.ts'
+import { CLIENT } from '../core/direction.ts'
+import { LIMITS } from '../core/limits.ts'
+import { Capability, has } from './capabilities.ts'
+import { Answer, answerOf, Command, plausibleCommand, takesStatementId } from './commands.ts'
+import { clientAuthenticates, clientLogsIn, LOGIN_BYTES } from './connection-phase.ts'
+import { type Context, Phase } from './context.ts'
+import type { PacketSink } from './framing.ts'
+import { looksLikeQueryAttributes, skipQueryAttributes } from './messages/com-query.ts'
+import { decodeChangeUser } from './messages/handshake-response-41.ts'
+
+/** Bytes of query attributes that may stand ahead of a statement whose text is still wanted. */
+const ATTRIBUTE_BYTES = 4 << 10
+/** Enough for every fixed head: statement id, flags, kill id. */
+const HEAD_BYTES = 64
+
+const r = new ByteReader(new Uint8Array(0))
+
+export class ClientSide implements PacketSink {
+  private readonly c: Context
+  /** Forgets the answers to older commands, when they must have been lost. */
+  private readonly newCommand: () => void
+
+  constructor(c: Context, newCommand: () => void) {
+    this.c = c
+    this.newCommand = newCommand
+  }
+
+  begin(first: number, length: number, id: number): number {
+    const c = this.c
+    if (c.phase !== Phase.command) {
+      return id === 0 && c.phase === Phase.greeting && plausibleCommand(first, length)
+        ? this.wants(first, length)
+        : Math.min(length, LOGIN_BYTES)
+    }
+    if (c.sendingFile || this.acknowledges(first)) return 0
+    this.commandBegin(first, length)
+    return this.wants(first, length)
+  }
+
+  message(buf: Uint8Array, start: number, end: number, length: number, id: number, begun: boolean): void {
+    const c = this.c
+    if (c.phase === Phase.command) {
+      if (c.sendingFile) this.fileData(length, id)
+      else if (length === 0) c.unreadable(CLIENT, 'an empty command')
+      else if (!this.acknowledges(buf[start]!)) this.command(buf, start, end, length, id, begun)
+      return
+    }
+    if (c.phase === Phase.auth) clientAuthenticates(c, buf, start, end, length, id)
+    else if (id === 0 && end > start && plausibleCommand(buf[start]!, length)) {
+      // The connection phase is over and was not seen.
+      c.phase = Phase.command
+      this.command(buf, start, end, length, id, false)
+    } else if (length < 5) c.unreadable(CLIENT, 'no login')
+    else clientLogsIn(c, buf, start, end, length, id)
+  }
+
+  skipped(): void {}
+
+  outOfOrder(expected: number, got: number): void {
+    const c = this.c
+    if (!c.compressed) c.listener.outOfOrder(CLIENT, expected, got, c.at, c.frame)
+  }
+
+  /** Semisynchronous replicas acknowledge events (0xEF) on the connection whose COM_BINLOG_DUMP is being answered. */
+  private acknowledges(first: number): boolean {
+    return first >= 0xef && this.c.queue.length > 0 && answerOf(this.c.queue.op) === Answer.stream
+  }
+
+  private wants(op: number, length: number): number {
+    let most = HEAD_BYTES
+    switch (op) {
+      case Command.COM_QUERY:
+        most = 1 + LIMITS.sqlPreviewBytes + (this.c.queryAttributes === 0 ? 0 : ATTRIBUTE_BYTES)
+        break
+      case Command.COM_STMT_PREPARE:
+      case Command.COM_INIT_DB:
+      case Command.COM_FIELD_LIST:
+        most = 1 + LIMITS.sqlPreviewBytes
+        break
+      case Command.COM_CHANGE_USER:
+        most = LOGIN_BYTES
+        break
+    }
+    return Math.min(length, most)
+  }
+
+  private commandBegin(op: number, length: number): void {
+    const c = this.c
+    this.newCommand()
+    c.listener.commandBegin(op, length, c.at, c.frame)
+    if (answerOf(op) !== Answer.none && !c.queue.push(op, -1)) {
+      c.anomalies.note('us.limit', c.frame, 'more outstanding commands than are followed')
+    }
+  }
+
+  private command(buf: Uint8Array, start: number, end: number, length: number, id: number, begun: boolean): void {
+    const c = this.c
+    const op = buf[start]!
+    if (!begun) this.commandBegin(op, length)
+    const expected = (id + 1) & 255
+    if (answerOf(op) !== Answer.none) {
+      // The server may have answered already, having read enough (ER_NET_PACKET_TOO_LARGE).
+      if (c.queue.length === 1 && c.queue.expected < 0 && c.server.expected < 0) {
+        c.server.expected = expected
+        c.server.complained = false
+      }
+      c.queue.complete(expected)
+    }
+    c.client.expected = 0
+    c.client.complained = false
+    c.clientUnsure = false
+    this.report(op, buf, start + 1, end, length - 1)
+  }
+
+  private report(op: number, buf: Uint8Array, start: number, end: number, length: number): void {
+    const c = this.c
+    let from = start
+    let to = end
+    let id = -1
+    if (op === Command.COM_QUERY) {
+      from = this.text(buf, start, end)
+      length -= from - start
+      if (to - from > LIMITS.sqlPreviewBytes && to - from < length) to = from + LIMITS.sqlPreviewBytes
+    } else if (takesStatementId(op)) {
+      if (end - start >= 4) {
+        id = (buf[start]! | (buf[start + 1]! << 8) | (buf[start + 2]! << 16) | (buf[start + 3]! << 24)) >>> 0
+      }
+    } else if (op === Command.COM_CHANGE_USER) {
+      // Only the user name: what follows is the authentication response.
+      const nul = buf.indexOf(0, start)
+      to = nul < 0 || nul > end ? start : nul
+      c.listener.command(op, buf, from, to, length, -1, c.at, c.frame)
+      this.changeUser(buf, start, end)
+      return
+    } else if (op === Command.COM_PROCESS_KILL && end - start >= 4) {
+      id = (buf[start]! | (buf[start + 1]! << 8) | (buf[start + 2]! << 16) | (buf[start + 3]! << 24)) >>> 0
+    }
+    c.listener.command(op, buf, from, to, length, id, c.at, c.frame)
+  }
+
+  /** Where the statement text begins behind possible query attributes. */
+  private text(buf: Uint8Array, start: number, end: number): number {
+    const c = this.c
+    if (c.queryAttributes === 0) return start
+    if (c.queryAttributes < 0) {
+      if (!looksLikeQueryAttributes(buf, start, end)) return start
+      c.queryAttributes = 1
+      c.infer('query attributes')
+    }
+    const text = skipQueryAttributes(buf, start, end)
+    return text < 0 ? end : text
+  }
+
+  private changeUser(buf: Uint8Array, start: number, end: number): void {
+    const c = this.c
+    r.reset(buf, start, end)
+    const both = c.known
+      ? c.capabilities
+      : c.capabilities | Capability.CLIENT_SECURE_CONNECTION | Capability.CLIENT_PLUGIN_AUTH
+    const login = decodeChangeUser(r, both, c.mariadb, c.maxPacketSize)
+    if (!r.ok && has(both, Capability.CLIENT_PLUGIN_AUTH)) c.truncated('COM_CHANGE_USER')
+    if (login.authPlugin !== '') c.authPlugin = login.authPlugin
+    c.listener.login(login, c.at, c.frame)
+  }
+
+  private fileData(length: number, id: number): void {
+    const c = this.c
+    c.client.expected = (id + 1) & 255
+    c.client.complained = false
+    if (length > 0) return
+    c.sendingFile = false
+    c.client.expected = 0
+    c.server.expected = (id + 1) & 255
+    c.server.complained = false
+  }
+}

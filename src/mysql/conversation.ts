@@ -1,0 +1,351 @@
+/**
+ * One MySQL connection: takes the ordered bytes, gaps and ends of both directions (tcp/stream-sink.ts), decides whether it
+ * is MySQL, leads the bytes through decompression and framing to the two sides, and finds the place again after gaps.
+ * Facts go to a MysqlListener.
+ *
+ * Hot path: data() in the command phase allocates nothing.
+ */
+import type { AnomalyLog } from '../core/anomaly.ts'
+import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
+import type { Instant } from '../core/time.ts'
+import { ClientSide } from './client-side.ts'
+import { Answer, answerOf } from './commands.ts'
+import { CompressedReader, plausibleCompressed } from './compressed.ts'
+import { Context, Phase } from './context.ts'
+import { PacketReader } from './framing.ts'
+import type { MysqlListener } from './listener.ts'
+import { LoginBytes } from './login-bytes.ts'
+import { Recogniser, turned } from './recogniser.ts'
+import { answerBegins, commandBegins, errAlone, resultGoesOn } from './resync.ts'
+import { ServerSide } from './server-side.ts'
+
+export interface ConversationOptions {
+  /** The port is known for MySQL: a plausible command alone convinces, and other protocols on it are told. */
+  assumeMysql: boolean
+  /** The connection is known to be compressed though its login was not seen. */
+  compressedHint?: boolean
+}
+
+export type RecognitionState = 'undecided' | 'mysql' | 'not-mysql'
+
+export class MysqlConversation {
+  state: RecognitionState = 'undecided'
+  /** What a connection that is not MySQL looked like: 'http', 'tls', 'ssh', … ; '' when unknown. */
+  looksLike = ''
+  /** Nothing more will be read: further calls cost nothing and may be left out. */
+  done = false
+  /**
+   * An SSLRequest was seen: bytes belong to TLS. `tlsFrom` is where in the buffer of the current call they begin (its end
+   * when none do); the owner routes them, and all later ones, to TLS.
+   */
+  tls = false
+  tlsFrom = 0
+  /** Set by the owner that feeds decrypted bytes (or finds that they are not encrypted at all) through data(). */
+  tlsActive = false
+
+  private readonly c: Context
+  private readonly client: PacketReader
+  private readonly server: PacketReader
+  private readonly serverSide: ServerSide
+  private readonly assumed: boolean
+  private readonly onFlip: () => void
+  private recogniser: Recogniser | null
+  /** Recognised in the middle of its life: the server's place was never known, and finding it is nothing to tell. */
+  private begunMidway = false
+  /** First bytes of the client, until they are known to be MySQL packets. */
+  private loginBytes: LoginBytes | null = null
+  private compressedClient: CompressedReader | null = null
+  private compressedServer: CompressedReader | null = null
+
+  constructor(
+    listener: MysqlListener,
+    anomalies: AnomalyLog,
+    options: ConversationOptions,
+    onFlip: () => void = () => {},
+  ) {
+    const c = new Context(listener, anomalies)
+    this.c = c
+    this.serverSide = new ServerSide(c)
+    this.client = new PacketReader(new ClientSide(c, () => this.newCommand()))
+    this.server = new PacketReader(this.serverSide)
+    c.client = this.client
+    c.server = this.server
+    this.assumed = options.assumeMysql
+    this.onFlip = onFlip
+    this.recogniser = new Recogniser(options.assumeMysql)
+    if (options.compressedHint === true) this.compress()
+  }
+
+  /** The login or a greeting was seen, so that protocol options are known and not inferred. */
+  get capabilitiesKnown(): boolean {
+    return this.c.known
+  }
+
+  /** The place in the server's bytes is lost: whether the outstanding command was answered cannot be told. */
+  get answersUnknown(): boolean {
+    return this.server.lost || (this.compressedServer?.lost ?? false)
+  }
+
+  data(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
+    if (this.done || start >= end) return
+    const c = this.c
+    c.at = at
+    c.frame = frame
+    if (this.recogniser !== null) {
+      this.decide(dir, buf, start, end, at, frame)
+      return
+    }
+    if (this.tls && !this.tlsActive) {
+      this.tlsFrom = start
+      return
+    }
+    if (dir === CLIENT) this.fromClient(buf, start, end)
+    else this.fromServer(buf, start, end)
+  }
+
+  /** `bytes` of a direction were never seen. */
+  gap(dir: Direction, bytes: number, _why: string, at: Instant, frame: number): void {
+    if (this.done || bytes <= 0) return
+    const c = this.c
+    c.at = at
+    c.frame = frame
+    if (this.recogniser !== null) {
+      this.recogniser.forget()
+      return
+    }
+    if (this.tls && !this.tlsActive) return
+    const outer = dir === CLIENT ? this.compressedClient : this.compressedServer
+    if (outer !== null) {
+      if (outer.gap(bytes)) return
+      outer.reset()
+      outer.lost = true
+    }
+    this.innerGap(dir, outer === null ? bytes : Number.POSITIVE_INFINITY)
+  }
+
+  finished(_dir: Direction, _at: Instant, _frame: number): void {}
+
+  reset(_dir: Direction, _at: Instant, _frame: number): void {}
+
+  /** The connection is over; lets go of all buffers. */
+  close(): void {
+    this.done = true
+    this.recogniser = null
+    this.loginBytes = null
+    this.compressedClient = null
+    this.compressedServer = null
+    this.client.reset()
+    this.server.reset()
+  }
+
+  private decide(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
+    const recogniser = this.recogniser!
+    const verdict = recogniser.offer(dir, buf, start, end, at, frame)
+    const foreign = recogniser.foreign
+    const news = foreign !== '' && this.looksLike === ''
+    this.looksLike = foreign
+    if (news && this.assumed) this.c.unreadable(CLIENT, foreign)
+    if (verdict.kind === 'undecided') return
+    this.recogniser = null
+    if (verdict.kind === 'not-mysql') {
+      this.state = 'not-mysql'
+      this.looksLike = verdict.what
+      this.done = true
+      const named = verdict.what === 'x-protocol' || this.assumed
+      if (named && verdict.what !== '' && verdict.what !== foreign)
+        this.c.listener.unreadable(verdict.dir, verdict.what, at, frame)
+      return
+    }
+    this.state = 'mysql'
+    if (verdict.flip) this.onFlip()
+    this.c.listener.recognised(verdict.by, at, frame)
+    if (foreign !== '' && !this.assumed) this.c.unreadable(CLIENT, foreign)
+    if (verdict.started) {
+      this.c.phase = Phase.command
+      this.server.lost = true
+      this.begunMidway = true
+      if (verdict.compressed && this.compressedClient === null) {
+        this.compress()
+        this.c.infer('compression')
+      }
+    } else if (foreign !== '') this.client.lost = true
+    else this.loginBytes = new LoginBytes(this.c)
+    // The bytes of this call are in hand: where TLS begins must be told in its coordinates.
+    for (const h of recogniser.held) {
+      const last = h === recogniser.held.at(-1)
+      if (last) this.data(turned(dir, verdict.flip), buf, start, end, at, frame)
+      else this.data(turned(h.dir, verdict.flip), h.bytes, 0, h.bytes.length, h.at, h.frame)
+    }
+  }
+
+  private fromClient(buf: Uint8Array, start: number, end: number): void {
+    const outer = this.compressedClient
+    if (outer !== null) {
+      if (outer.lost && !this.resyncCompressed(outer, buf, start, end)) return
+      outer.feed(buf, start, end)
+      return
+    }
+    if (this.loginBytes !== null) {
+      this.firstOfClient(buf, start, end)
+      return
+    }
+    this.clientPackets(buf, start, end)
+  }
+
+  private clientPackets(buf: Uint8Array, start: number, end: number): void {
+    const reader = this.client
+    if (reader.lost && !this.resyncClient(buf, start, end)) return
+    let p = start
+    do p = reader.feed(buf, p, end)
+    while (p < end && !reader.lost && !this.c.tls)
+    if (this.c.tls && !this.tls) {
+      this.tls = true
+      this.tlsFrom = p
+      this.server.reset()
+    }
+  }
+
+  private fromServer(buf: Uint8Array, start: number, end: number): void {
+    const outer = this.compressedServer
+    if (outer !== null) {
+      if (outer.lost && !this.resyncCompressed(outer, buf, start, end)) return
+      outer.feed(buf, start, end)
+      return
+    }
+    this.serverPackets(buf, start, end)
+  }
+
+  private serverPackets(buf: Uint8Array, start: number, end: number): void {
+    const reader = this.server
+    if (reader.lost && !this.resyncServer(buf, start, end)) return
+    let p = start
+    for (;;) {
+      p = reader.feed(buf, p, end)
+      if (this.c.handedOver) {
+        this.done = true
+        return
+      }
+      if (this.c.compressed && this.compressedServer === null) {
+        this.compress()
+        if (p < end) this.fromServer(buf, p, end)
+        return
+      }
+      if (p >= end || reader.lost) return
+    }
+  }
+
+  /** PROXY header, another protocol, or the first MySQL packets of the client. */
+  private firstOfClient(buf: Uint8Array, start: number, end: number): void {
+    const first = this.loginBytes!
+    const from = first.offer(buf, start, end)
+    if (from < 0) {
+      if (first.foreign) {
+        this.loginBytes = null
+        this.client.lost = true
+      }
+      return
+    }
+    this.loginBytes = null
+    // Bytes kept from earlier segments are read first; TLS cannot begin inside them.
+    const kept = first.kept
+    if (kept.length > 0) this.clientPackets(kept, 0, kept.length)
+    if (from < end && !this.tls) this.clientPackets(buf, from, end)
+    else if (this.tls && kept.length > 0) this.tlsFrom = from
+  }
+
+  private compress(): void {
+    this.c.compressed = true
+    this.client.reset()
+    this.server.reset()
+    this.compressedClient = new CompressedReader({
+      inner: (buf, start, end, fresh) => this.inner(CLIENT, buf, start, end, fresh),
+      innerGap: (bytes) => this.innerGap(CLIENT, bytes),
+      unreadable: () => this.inflateFailed(),
+    })
+    this.compressedServer = new CompressedReader({
+      inner: (buf, start, end, fresh) => this.inner(SERVER, buf, start, end, fresh),
+      innerGap: (bytes) => this.innerGap(SERVER, bytes),
+      unreadable: () => this.inflateFailed(),
+    })
+  }
+
+  private inner(dir: Direction, buf: Uint8Array, start: number, end: number, fresh: boolean): void {
+    const reader = dir === CLIENT ? this.client : this.server
+    if (reader.lost && !fresh) return
+    if (dir === CLIENT) this.clientPackets(buf, start, end)
+    else this.serverPackets(buf, start, end)
+  }
+
+  private inflateFailed(): void {
+    const frame = this.c.frame
+    this.c.anomalies.note('mysql.compressed-unreadable', frame, () => `frame ${frame}`)
+  }
+
+  private innerGap(dir: Direction, bytes: number): void {
+    const reader = dir === CLIENT ? this.client : this.server
+    if (reader.lost || reader.gap(bytes)) return
+    reader.reset()
+    reader.lost = true
+    if (dir === CLIENT) {
+      this.c.clientUnsure = true
+      this.c.sendingFile = false
+    } else this.lostAnswers(1)
+  }
+
+  /** A command begins: answers that were under way when the server's bytes went missing will not come any more. */
+  private newCommand(): void {
+    if (this.server.lost && !this.c.pipelined) this.lostAnswers(0)
+  }
+
+  /** Gives up the answers to the oldest commands, all but `keep` of them. Pipelining clients may have several open. */
+  private lostAnswers(keep: number): void {
+    const c = this.c
+    while (c.queue.length > keep && !c.pipelined) {
+      c.queue.shift()
+      this.serverSide.reset()
+      c.listener.answerLost(c.at, c.frame)
+    }
+  }
+
+  private resyncCompressed(outer: CompressedReader, buf: Uint8Array, start: number, end: number): boolean {
+    if (!plausibleCompressed(buf, start, end, -1)) return false
+    outer.lost = false
+    return true
+  }
+
+  private resyncClient(buf: Uint8Array, start: number, end: number): boolean {
+    const c = this.c
+    if (this.client.lost && !commandBegins(buf, start, end)) return false
+    if (c.phase !== Phase.command) {
+      c.phase = Phase.command
+      c.changingUser = false
+      this.server.expected = -1
+    }
+    this.client.lost = false
+    this.client.reset()
+    c.sendingFile = false
+    c.listener.resynced(CLIENT, c.at, c.frame)
+    return true
+  }
+
+  private resyncServer(buf: Uint8Array, start: number, end: number): boolean {
+    const c = this.c
+    const side = this.serverSide
+    const awaited = c.queue.length > 0
+    if (c.phase !== Phase.command) {
+      if (!answerBegins(buf, start, end, -1) && !errAlone(buf, start, end)) return false
+    } else if (awaited && side.answering) {
+      if (resultGoesOn(buf, start, end)) side.resumeRows()
+      else return false
+    } else if (awaited && answerBegins(buf, start, end, c.queue.expected)) {
+      this.server.mode = 0
+    } else if (awaited && answerOf(c.queue.op) === Answer.stream && resultGoesOn(buf, start, end)) {
+      this.server.mode = 0
+    } else if (!errAlone(buf, start, end)) return false
+    this.server.lost = false
+    this.server.reset()
+    if (this.begunMidway) this.begunMidway = false
+    else c.listener.resynced(SERVER, c.at, c.frame)
+    return true
+  }
+}
