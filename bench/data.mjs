@@ -28,7 +28,7 @@ const generatorId = SOURCES.reduce(
   .digest('hex')
   .slice(0, 8)
 
-/** The capture for these parameters and what is true of it. A smaller size is a prefix of a larger one. */
+/** The capture for these parameters and what is true of it. */
 export function capture({ profile, tls = false, bytes, packets, connections, seed = 1 }) {
   mkdirSync(DATA, { recursive: true })
   const size = packets === undefined ? `${Math.round(bytes / 1e6)}MB` : `${packets}p`

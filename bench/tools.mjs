@@ -7,7 +7,7 @@ const OURS = fileURLToPath(new URL('../bin/run.js', import.meta.url))
 
 /** @type {{ name: string, slow?: boolean, ours?: boolean, available: string | null, command: (file: string, tls: boolean) => string[] }[]} */
 export const TOOLS = [
-  { name: 'cat', available: 'coreutils', command: (f) => ['cat', f] },
+  { name: 'cat', available: version('cat'), command: (f) => ['cat', f] },
   { name: 'capinfos', available: version('capinfos'), command: (f) => ['capinfos', f] },
   { name: 'tcptrace', available: version('tcptrace', '-v'), command: (f) => ['tcptrace', '-n', f] },
   {

@@ -58,6 +58,7 @@ export async function captureInfo(path: string, options: CaptureInfoOptions = {}
       dropped: i.dropped,
     })),
     snaplen: info.snaplen,
+    cutPackets: info.cutPackets,
     connections: chain.tcp.connections,
     mysqlSessions: chain.sessions.sessions,
     servers: [...servers.values()].sort((a, b) => b.sessions - a.sessions || (a.address < b.address ? -1 : 1)),

@@ -55,6 +55,7 @@ export class Chain {
 
   /** The input has ended: closes what is open and notes what the packets said about the capture itself. */
   end(): void {
+    this.packets.end()
     this.tcp.end()
     this.sessions.end()
   }

@@ -74,7 +74,7 @@ function established(s: Session): boolean {
   if (s.mysql === null) return false
   if (s.mysql.authenticatedFrame > 0) return true
   if (s.tls !== null) return s.tls.handshake === 'complete' && s.tls.records[0] > 1 && s.tls.records[1] > 1
-  return s.mysql.greeting === null && s.mysql.commands.size > 0
+  return s.mysql.greeting === null && s.mysql.commands.total > 0
 }
 
 function waitingFor(s: Session, first: FirstClose): CommandFact | null {

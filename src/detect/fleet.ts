@@ -30,7 +30,7 @@ export class Fleet {
     if (s.mysql !== null) {
       add(this.accepts, s.serverIp, s.server)
       // A replica opens connections to its source without being a proxy.
-      if (!REPLICATION.some((op) => s.mysql!.commands.has(op))) add(this.opens, s.clientIp, s.server)
+      if (!REPLICATION.some((op) => s.mysql!.commands.of(op) > 0)) add(this.opens, s.clientIp, s.server)
     }
     if (s.ending.first?.by === 0) push(this.closedByClient, s.clientIp, s)
   }

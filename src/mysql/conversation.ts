@@ -48,6 +48,7 @@ export class MysqlConversation {
   private readonly server: PacketReader
   private readonly serverSide: ServerSide
   private readonly assumed: boolean
+  private readonly compressedHint: boolean
   private readonly onFlip: () => void
   private recogniser: Recogniser | null
   /** Recognised in the middle of its life: the server's place was never known, and finding it is nothing to tell. */
@@ -73,7 +74,7 @@ export class MysqlConversation {
     this.assumed = options.assumeMysql
     this.onFlip = onFlip
     this.recogniser = new Recogniser(options.assumeMysql)
-    if (options.compressedHint === true) this.compress()
+    this.compressedHint = options.compressedHint === true
   }
 
   /** The login or a greeting was seen, so that protocol options are known and not inferred. */
@@ -164,7 +165,7 @@ export class MysqlConversation {
       this.c.phase = Phase.command
       this.server.lost = true
       this.begunMidway = true
-      if (verdict.compressed && this.compressedClient === null) {
+      if (verdict.compressed || this.compressedHint) {
         this.compress()
         this.c.infer('compression')
       }

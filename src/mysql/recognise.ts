@@ -2,6 +2,7 @@
  * Is it MySQL? Pure looks at the first bytes in hand; conversation.ts keeps them and decides. Three answers: yes, no, and
  * "more bytes are needed".
  */
+import { decodeText } from '../core/bytes.ts'
 import { Capability, has } from './capabilities.ts'
 import { Command, plausibleCommand } from './commands.ts'
 import { plausibleCompressed } from './compressed.ts'
@@ -92,10 +93,23 @@ export function looksLikeCommand(b: Uint8Array, start: number, end: number): Loo
   return Look.yes
 }
 
+/** Words that begin nearly every statement. */
+const KEYWORDS =
+  /^[\s(]*(?:\/\*|--\s|(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|SET|SHOW|BEGIN|START|COMMIT|ROLLBACK|CREATE|ALTER|DROP|CALL|USE|WITH|TRUNCATE|LOCK|UNLOCK|EXPLAIN|KILL|LOAD|GRANT)\b)/i
+
+/** A statement that is convincing without its answer: it fills its packet, and that the bytes in hand, and begins with a keyword. */
+export function isStatementAlone(b: Uint8Array, start: number, end: number): boolean {
+  const length = b[start]! | (b[start + 1]! << 8) | (b[start + 2]! << 16)
+  const op = b[start + 4]
+  if (length + 4 !== end - start || (op !== Command.COM_QUERY && op !== Command.COM_STMT_PREPARE)) return false
+  const text = start + (b[start + 5] === 0 && b[start + 6] === 1 ? 7 : 5)
+  return KEYWORDS.test(decodeText(b, text, Math.min(end, text + 64)))
+}
+
 /** First bytes of SQL: a word, a bracket or a comment, after white space; possibly query attributes ahead of it. */
 function looksLikeStatement(b: Uint8Array, start: number, end: number, length: number, attributes: boolean): Look {
   let p = start
-  if (attributes && p + 1 < end && b[p]! < 0x20 && b[p + 1] === 1) return b[p] === 0 && length > 2 ? Look.yes : Look.yes
+  if (attributes && p + 1 < end && b[p]! < 0x20 && b[p + 1] === 1) return Look.yes
   while (p < end && (b[p] === 0x20 || (b[p]! >= 9 && b[p]! <= 13))) p++
   const wanted = Math.min(4, length - (p - start))
   for (let i = 0; i < wanted; i++) {

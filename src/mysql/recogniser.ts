@@ -11,6 +11,7 @@ import {
   errCode,
   foreignProtocol,
   isLateError,
+  isStatementAlone,
   Look,
   looksLikeAnswer,
   looksLikeCommand,
@@ -22,7 +23,7 @@ import {
 } from './recognise.ts'
 
 /** Bytes of a direction that are looked at. */
-const PROBE_BYTES = 256
+const PROBE_BYTES = 1024
 
 export interface Held {
   dir: Direction
@@ -57,10 +58,15 @@ export class Recogniser {
   offer(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): Verdict {
     if (this.foreign !== '' && dir === CLIENT) return UNDECIDED
     this.seenBytes += end - start
-    this.held.push({ dir, bytes: buf.slice(start, end), at, frame })
+    const chunk: Held = { dir, bytes: buf.subarray(start, end), at, frame }
+    this.held.push(chunk)
     this.heldBytes += end - start
     const verdict = this.judge()
-    if (verdict !== null) return verdict
+    if (verdict !== null) {
+      // Borrowed bytes are copied only if they must outlive this call.
+      if (verdict.kind === 'undecided') chunk.bytes = chunk.bytes.slice()
+      return verdict
+    }
     this.forget()
     // On a port known for MySQL a later command may still be recognised: nothing else is spoken there.
     if (this.assumed || this.seenBytes <= LIMITS.recogniseBytes) return UNDECIDED
@@ -120,7 +126,8 @@ export class Recogniser {
       if (command === Look.yes || compressed) {
         if (this.assumed && !flip) return yes('port', true, compressed)
         const answer = compressed ? answerInside(s) : s.length === 0 ? Look.more : looksLikeAnswer(s, 0, s.length, 1)
-        if (answer === Look.yes) return yes('command', true, compressed)
+        if (answer === Look.yes || (answer === Look.more && isStatementAlone(c, 0, c.length)))
+          return yes('command', true, compressed)
         return answer === Look.more ? UNDECIDED : null
       }
       if (looksLikeXProtocol(c, 0, c.length))

@@ -46,8 +46,9 @@ function step(c: Cursor): Status {
     case 0x8100: // 802.1Q
     case 0x88a8: // 802.1ad
     case 0x9100: // QinQ before 802.1ad
-    case 0x8926: // Cisco VN-tag: same shape
-      return tag(c)
+      return tag(c, 2)
+    case 0x8926: // Cisco VN-tag
+      return tag(c, 4)
     case ETHERTYPE_LLC:
       return llc(c)
     case ETHERTYPE_PPPOE_SESSION:
@@ -70,10 +71,11 @@ function ethernet(c: Cursor): Status {
   return OK
 }
 
-function tag(c: Cursor): Status {
-  if (c.end - c.at < 4) return CUT
-  const type = u16(c.buf, c.at + 2)
-  c.at += 4
+/** Tag control information of `length` bytes, then the next EtherType or length. */
+function tag(c: Cursor, length: number): Status {
+  if (c.end - c.at < length + 2) return CUT
+  const type = u16(c.buf, c.at + length)
+  c.at += length + 2
   typeOrLength(c, type)
   return OK
 }

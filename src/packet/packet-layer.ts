@@ -56,7 +56,7 @@ export class PacketLayer implements PacketSink {
   fragments = 0
   /** Segments handed up with `duplicate` set. */
   duplicates = 0
-  /** Frames cut by the snapshot length, whatever is in them. */
+  /** Frames cut by the snapshot length, whatever is in them (the capture reader notes capture.snaplen). */
   truncated = 0
   /** Frames per link type that LINK_TYPES does not know. */
   readonly unknownLinkTypes = new Map<number, number>()
@@ -236,7 +236,6 @@ export class PacketLayer implements PacketSink {
     s.duplicate = this.copies.seen(s, checksum, capturePoint(p))
     this.tcpSegments++
     if (s.duplicate) this.noteDuplicate(p.frame)
-    if (end < wireEnd) this.anomalies.note('capture.snaplen', p.frame)
     if (s.dataLength > MAX_FRAME_PAYLOAD || h.offload) this.noteOffload(s)
     if (this.checksumsLeft > 0) this.sampleChecksum(s, h, at, wireEnd)
     this.sink.segment(s)

@@ -49,7 +49,7 @@ export function sessionReport(s: Session, fleet: Fleet, epoch: Epoch): SessionRe
       by: first === null ? 'unknown' : sideName(first.by),
       command: lost?.name ?? first?.outstanding?.name ?? null,
       silenceSeconds: toSeconds(s.ending.silence),
-      outcome: lost?.outcome ?? (s.mysql !== null && s.mysql.commands.size > 0 ? 'answered' : 'none'),
+      outcome: lost?.outcome ?? (s.mysql !== null && s.mysql.commands.total > 0 ? 'answered' : 'none'),
     },
   }
 }
@@ -58,7 +58,7 @@ function mysqlReport(s: Session): SessionReport['mysql'] {
   const m = s.mysql
   if (m === null) return null
   const commands: Record<string, number> = {}
-  for (const [op, n] of [...m.commands].sort((a, b) => a[0] - b[0])) commands[commandName(op)] = n
+  for (const [op, n] of m.commands.entries()) commands[op === 0xff ? 'COM_UNKNOWN' : commandName(op)] = n
   const limits = [...m.inferred]
   if (m.greeting === null && m.login === null && s.synFrame === 0) limits.unshift('begun before the capture')
   const lost = s.sides[CLIENT].lostBytes + s.sides[SERVER].lostBytes

@@ -201,7 +201,18 @@ export interface CaptureInfoReport {
   lastAt: string | null
   durationSeconds: number
   linkTypes: string[]
-  interfaces: { name: string | null; linkType: string; snaplen: number; packets: number; dropped: number | null }[]
+  /** The first ones; `received` and `dropped` as the capturing machine counted them, null when it did not say. */
+  interfaces: {
+    name: string | null
+    linkType: string
+    snaplen: number
+    /** Capture filter, null when none is recorded. */
+    filter: string | null
+    received: number | null
+    dropped: number | null
+  }[]
+  /** Packets shorter in the file than on the wire. */
+  cutPackets: number
   /** Snapshot length of the file header, or the largest of its interfaces; 0 when unlimited or unknown. */
   snaplen: number
   connections: number

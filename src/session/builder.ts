@@ -99,6 +99,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
     const serverIp = this.ip(conn, SERVER)
     const [c, s] = conn.halves
     const lastFrame = Math.max(c.lastFrame, s.lastFrame, conn.resets.at(-1)?.frame ?? 0, conn.firstFrame)
+    const ending = endingOf(r, how, at)
     return {
       id: `${this.options.input}:${conn.stream}`,
       input: this.options.input,
@@ -125,8 +126,8 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       sides: [sideFacts(c), sideFacts(s)],
       mysql: r.recognisedBy === null ? null : this.mysqlFacts(r),
       tls: r.tls?.facts() ?? null,
-      ending: endingOf(r, how, at),
-      timeline: r.timeline?.events() ?? [],
+      ending,
+      timeline: ending.lost !== null || r.errorFacts.length > 0 || r.kills.length > 0 ? (r.timeline?.events() ?? []) : [],
       files: this.options.files,
     }
   }
@@ -147,7 +148,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       schema: r.schema,
       compression: compressionOf(r),
       commands: r.commands,
-      errors: [...r.errorCounts.values()].sort((a, b) => a.code - b.code),
+      errors: r.errorCounts.length < 2 ? r.errorCounts : [...r.errorCounts].sort((a, b) => a.code - b.code),
       errorFacts: r.errorFacts,
       kills: r.kills,
       lastStatusFlags: r.statusFlags,

@@ -11,6 +11,7 @@ import type { Greeting, Login, MysqlListener, ProxyHeader, RecognisedBy, ReplyKi
 import type { MysqlConversation } from '../mysql/conversation.ts'
 import { type Connection, TcpFact, type TcpObserver } from '../tcp/connection.ts'
 import type { CloseHow, GapReason, StreamSink } from '../tcp/stream-sink.ts'
+import { CommandCounts } from './command-counts.ts'
 import { CommandsInFlight } from './commands-in-flight.ts'
 import { readKill } from './kill-statement.ts'
 import type { CommandFact, ErrorFact, FirstClose, KillFact } from './session.ts'
@@ -23,6 +24,9 @@ const ERRORS_KEPT = 16
 const KILLS_KEPT = 64
 const UNREADABLE_KEPT = 4
 const NOTES_KEPT = 8
+const CODES_KEPT = 256
+const NOTHING: readonly never[] = Object.freeze([])
+const IN_ORDER = Object.freeze({ count: 0, frame: 0, expected: 0, got: 0 })
 
 /** Timeline kind of each TcpFact; -1 for those that only counters keep. */
 const TIMELINE_OF: readonly number[] = (() => {
@@ -66,14 +70,14 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   authenticatedFrame = 0
   schema = ''
   compression: 'none' | 'zlib' | 'zstd' = 'none'
-  /** Commands by command byte; index 0xff counts those beyond the table. */
-  readonly commands = new Map<number, number>()
-  readonly errorCounts = new Map<number, { code: number; count: number; message: string }>()
-  readonly errorFacts: ErrorFact[] = []
-  readonly kills: KillFact[] = []
-  readonly unreadables: { dir: Direction; what: string; frame: number }[] = []
-  readonly notes: string[] = []
-  outOfOrders = { count: 0, frame: 0, expected: 0, got: 0 }
+  readonly commands = new CommandCounts()
+  /** Empty for most sessions: one shared nothing until the first entry comes. */
+  errorCounts: readonly { code: number; count: number; message: string }[] = NOTHING
+  errorFacts: readonly ErrorFact[] = NOTHING
+  kills: readonly KillFact[] = NOTHING
+  unreadables: readonly { dir: Direction; what: string; frame: number }[] = NOTHING
+  notes: readonly string[] = NOTHING
+  outOfOrders: { count: number; frame: number; expected: number; got: number } = IN_ORDER
   resyncs = 0
   statusFlags = -1
   longestIdle: Duration = 0
@@ -139,6 +143,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
 
   close(how: CloseHow, at: Instant): void {
     if (this.tls === null) this.conversation.close()
+    else this.tls.end(at)
     this.owner.finished(this, how, at)
   }
 
@@ -214,7 +219,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   ): void {
     const begun = this.arrivingOp >= 0 ? this.arrivingFrame : frame
     this.arrivingOp = -1
-    this.commands.set(op, (this.commands.get(op) ?? 0) + 1)
+    this.commands.add(op)
     if (this.lastReplyAt >= 0 && this.flight.size === 0) {
       const idle = at - this.lastReplyAt
       if (idle > this.longestIdle) this.longestIdle = idle
@@ -303,13 +308,13 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     at: Instant,
     frame: number,
   ): void {
-    const counted = this.errorCounts.get(code)
+    const counted = this.errorCounts.find((e) => e.code === code)
     if (counted !== undefined) counted.count++
-    else this.errorCounts.set(code, { code, count: 1, message })
+    else if (this.errorCounts.length < CODES_KEPT) this.errorCounts = [...this.errorCounts, { code, count: 1, message }]
     const op = phase === 'reply' && this.flight.size > 0 ? this.flight.op : -1
-    if (this.errorFacts.length >= ERRORS_KEPT) this.errorFacts.splice(ERRORS_KEPT / 2, 1)
+    const facts = this.errorFacts.length < ERRORS_KEPT ? this.errorFacts : this.errorFacts.filter((_, i) => i !== ERRORS_KEPT / 2)
     const statement = op < 0 ? null : this.statementText(op, this.commandOfFlight)
-    this.errorFacts.push({ phase, code, sqlState, message, sequenceId, at, frame, op, statement })
+    this.errorFacts = [...facts, { phase, code, sqlState, message, sequenceId, at, frame, op, statement }]
     this.event(EventKind.error, SERVER, at, frame, code)
     this.trace?.add('mysql', SERVER, at, frame, 'ERR', `${code} (${sqlState || 'no SQLSTATE'}) ${message}`, true)
     if (phase !== 'reply') return
@@ -333,17 +338,13 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   }
 
   outOfOrder(dir: Direction, expected: number, got: number, at: Instant, frame: number): void {
-    const o = this.outOfOrders
-    if (o.count++ === 0) {
-      o.frame = frame
-      o.expected = expected
-      o.got = got
-    }
+    if (this.outOfOrders === IN_ORDER) this.outOfOrders = { count: 1, frame, expected, got }
+    else this.outOfOrders.count++
     this.trace?.add('mysql', dir, at, frame, 'sequence', `packet number ${got}, expected ${expected}`, true)
   }
 
   unreadable(dir: Direction, what: string, at: Instant, frame: number): void {
-    if (this.unreadables.length < UNREADABLE_KEPT) this.unreadables.push({ dir, what, frame })
+    if (this.unreadables.length < UNREADABLE_KEPT) this.unreadables = [...this.unreadables, { dir, what, frame }]
     this.event(EventKind.unreadable, dir, at, frame, 0)
     this.trace?.add('mysql', dir, at, frame, 'unreadable', what, true)
     if (what === 'tls-client-hello' && this.tls === null) this.tls = new TlsFactsRecorder(this, this.conn)
@@ -357,7 +358,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   }
 
   inferred(what: string): void {
-    if (this.notes.length < NOTES_KEPT && !this.notes.includes(what)) this.notes.push(what)
+    if (this.notes.length < NOTES_KEPT && !this.notes.includes(what)) this.notes = [...this.notes, what]
   }
 
   // ---- shared with the tls facts
@@ -441,7 +442,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   }
 
   private kill(connectionId: number, query: boolean, at: Instant, frame: number): void {
-    if (this.kills.length < KILLS_KEPT) this.kills.push({ connectionId, query, at, frame })
+    if (this.kills.length < KILLS_KEPT) this.kills = [...this.kills, { connectionId, query, at, frame }]
   }
 }
 

@@ -7,6 +7,7 @@ import type { Duration, Instant } from '../core/time.ts'
 import type { Flavor, Greeting, Login, ProxyHeader, RecognisedBy } from '../mysql/listener.ts'
 import type { Outcome } from '../report/model.ts'
 import type { ResetFact, RoleBy } from '../tcp/connection.ts'
+import type { CommandCounts } from './command-counts.ts'
 import type { TimelineEvent } from './timeline.ts'
 
 /** Facts of one direction, taken from tcp/half.ts when the connection was finished. */
@@ -126,8 +127,7 @@ export interface MysqlFacts {
   flavor: Flavor
   schema: string
   compression: 'none' | 'zlib' | 'zstd'
-  /** Commands by command byte. */
-  commands: ReadonlyMap<number, number>
+  commands: CommandCounts
   /** Errors counted by code, with the first message of each. */
   errors: readonly { code: number; count: number; message: string }[]
   /** The first and the last few errors in full. */
@@ -179,6 +179,7 @@ export interface Session {
   mysql: MysqlFacts | null
   tls: TlsFacts | null
   ending: Ending
+  /** First and last events; kept for sessions that lost something, met an error or a KILL, and empty for the others. */
   timeline: readonly TimelineEvent[]
   /** File and frame for frames of a series that spans several files: see CaptureGroup. */
   files: FrameMap

@@ -14,6 +14,7 @@ const ALERTS_KEPT = 8
 /** Plaintext of COM_QUIT and COM_PING: a 4-byte header and the command byte. */
 const SHORTEST_COMMAND = 5
 const CLOSE_NOTIFY = 0
+const TLS13 = 0x0304
 
 export class TlsFactsRecorder implements TlsListener {
   private readonly recorder: SessionRecorder
@@ -57,12 +58,13 @@ export class TlsFactsRecorder implements TlsListener {
   }
 
   certificate(c: CertificateFact, at: Instant, frame: number): void {
-    this.recorder.trace?.add('tls', SERVER, at, frame, 'Certificate', `${c.subject}, valid ${c.notBefore} to ${c.notAfter}`)
+    const says = c.chainLength === 0 ? 'none' : `${c.subject}, valid ${c.notBefore} to ${c.notAfter}`
+    this.recorder.trace?.add('tls', c.dir, at, frame, 'Certificate', says)
   }
 
   alert(dir: Direction, level: number, description: number, encrypted: boolean, at: Instant, frame: number): void {
-    const name = encrypted ? 'encrypted (suspected by its size)' : alertName(description)
-    const levelName = encrypted ? 'unknown' : level === 2 ? 'fatal' : 'warning'
+    const name = encrypted ? this.encryptedAlert() : description < 0 ? 'cut' : alertName(description)
+    const levelName = level === 2 ? 'fatal' : level === 1 ? 'warning' : 'unknown'
     if (this.alerts.length < ALERTS_KEPT) this.alerts.push({ by: dir, level: levelName, description: name, frame, at })
     if (!encrypted && !this.done && description !== CLOSE_NOTIFY) this.failed = true
     this.recorder.event(EventKind.tlsAlert, dir, at, frame, description)
@@ -88,6 +90,17 @@ export class TlsFactsRecorder implements TlsListener {
     this.recorder.resyncs++
   }
 
+  /** The connection is over: hands up a ClientHello of which only part ever came. */
+  end(at: Instant): void {
+    this.tracker.end(CLIENT, at, this.conn.halves[CLIENT].lastFrame)
+    this.tracker.end(SERVER, at, this.conn.halves[SERVER].lastFrame)
+  }
+
+  /** TLS 1.2 says by record type that it is an alert; in TLS 1.3 only its size speaks. */
+  private encryptedAlert(): string {
+    return this.version === TLS13 ? 'encrypted (suspected by its size)' : 'encrypted'
+  }
+
   facts(): TlsFacts {
     return {
       version: this.version === null ? null : versionName(this.version),
@@ -106,7 +119,7 @@ export class TlsFactsRecorder implements TlsListener {
 
   /** Whether a record can hold exactly COM_QUIT (or COM_PING, which is as long): RFC 8446 5.2, RFC 5288 3, RFC 7905 2. */
   private isShortest(length: number): boolean {
-    if (this.version === 0x0304) return length === SHORTEST_COMMAND + 1 + 16
+    if (this.version === TLS13) return length === SHORTEST_COMMAND + 1 + 16
     // TLS 1.2: GCM carries an 8-byte nonce and 16 tag bytes, ChaCha20 16; CBC pads to blocks with IV and MAC.
     return length === SHORTEST_COMMAND + 24 || length === SHORTEST_COMMAND + 16 || (length <= 96 && length % 16 === 0)
   }

@@ -3,6 +3,7 @@ import { type Direction, CLIENT, SERVER } from '../core/direction.ts'
 import type { Family } from '../core/address.ts'
 import type { Instant } from '../core/time.ts'
 import { Half, Seen } from './half.ts'
+import { CAREFUL, HALF_INTS, type HotRows } from './hot.ts'
 import type { StreamSink } from './stream-sink.ts'
 
 export type RoleBy = 'syn' | 'content' | 'port' | 'first-packet'
@@ -48,10 +49,13 @@ export class Connection {
   /** [client, server] addresses as numbers (core/address.ts) and ports; swapped by flip(). */
   readonly ips: [number, number]
   readonly ports: [number, number]
-  readonly halves: [Half, Half] = [new Half(), new Half()]
+  readonly halves: [Half, Half]
   roleBy: RoleBy
-  /** 1 when the side with the lower endpoint is the server, for the table's lookup. */
-  lowIs: Direction = CLIENT
+  /** Which side has the lower endpoint: rows and the table know endpoints only. */
+  lowIs: Direction
+  /** Its row in hot.ts. */
+  readonly row: number
+  private readonly rows: HotRows
 
   sink: StreamSink | null = null
   observer: TcpObserver | null = null
@@ -74,16 +78,34 @@ export class Connection {
   /** Both FINs delivered, or an accepted RST. */
   closed = false
   closedAt: Instant = 0
-  /** Something is pending or odd: segments take the careful path. */
-  careful = true
   history = ''
 
-  constructor(stream: number, family: Family, ips: [number, number], ports: [number, number], roleBy: RoleBy) {
+  constructor(
+    stream: number,
+    family: Family,
+    ips: [number, number],
+    ports: [number, number],
+    roleBy: RoleBy,
+    lowIs: Direction,
+    rows: HotRows,
+  ) {
     this.stream = stream
     this.family = family
     this.ips = ips
     this.ports = ports
     this.roleBy = roleBy
+    this.lowIs = lowIs
+    this.rows = rows
+    this.row = rows.allocate()
+    const low = new Half(rows, this.row, 0)
+    const high = new Half(rows, this.row, 1)
+    this.halves = lowIs === CLIENT ? [low, high] : [high, low]
+    this.careful = true
+  }
+
+  /** Something is pending or odd: segments take the careful path. */
+  set careful(v: boolean) {
+    this.rows.ints[this.row * 2 * HALF_INTS + CAREFUL] = v ? 1 : 0
   }
 
   /** The sides were guessed wrong: swaps them. Zeek marks this with ^ in the history. */

@@ -1,5 +1,9 @@
-/** One direction of a TCP connection: what its sender sent, and how far the peer has acknowledged it. */
+/**
+ * One direction of a TCP connection: what its sender sent, and how far the peer has acknowledged it. What every packet
+ * touches lives in hot.ts; here it has names.
+ */
 import type { Duration, Instant } from '../core/time.ts'
+import * as hot from './hot.ts'
 
 /** Bits of `Half.seen`: each history letter is written once per direction (Zeek, conn.log `history`). */
 export const Seen = { s: 1, h: 2, a: 4, d: 8, f: 16, r: 32, t: 64, w: 128, g: 256, i: 512, k: 1024 } as const
@@ -16,23 +20,13 @@ export interface PendingSegment {
 }
 
 export class Half {
-  /** A segment of this side was seen, so `next` is meaningful. */
-  started = false
-  synSeen = false
+  private readonly rows: hot.HotRows
+  private readonly i: number
+  private readonly d: number
+
   /** Initial sequence number when the SYN was seen; otherwise the first sequence number seen minus one. */
   isn = 0
-  /** Next sequence number in order. */
-  next = 0
-  /** Highest sequence number seen, exclusive. next <= max. */
-  max = 0
-  /** Stream bytes delivered before the current call. */
-  offset = 0
-  /** Highest acknowledgment of this side's bytes, sent by the peer; valid with `hasAck`. */
-  acked = 0
-  hasAck = false
-  /** When the peer last acknowledged new bytes. */
-  ackedAt: Instant = 0
-  ackedFrame = 0
+  synSeen = false
 
   finSeen = false
   /** Sequence number of the FIN. */
@@ -42,8 +36,7 @@ export class Half {
   finAt: Instant = 0
   finFrame = 0
 
-  /** Last advertised window, unscaled, and the shift (-1: SYN not seen; then windows are not scaled by us). */
-  window = -1
+  /** Shift of the window field (RFC 7323 2.3), -1: SYN not seen; then windows are not scaled by us. */
   windowShift = -1
   maxSegmentSize = 0
   sackPermitted = false
@@ -54,12 +47,7 @@ export class Half {
   zeroWindows = 0
   longestZeroWindow: Duration = 0
 
-  segments = 0
-  /** Payload bytes on the wire, retransmissions not counted twice. */
-  bytes = 0
   retransmissions = 0
-  /** Retransmissions since the peer last acknowledged something new. */
-  retransmissionsUnanswered = 0
   lastRetransmissionAt: Instant = 0
   lastRetransmissionFrame = 0
   outOfOrder = 0
@@ -74,20 +62,147 @@ export class Half {
 
   firstAt: Instant = 0
   firstFrame = 0
-  lastAt: Instant = 0
-  lastFrame = 0
-  lastDataAt: Instant = 0
-  lastDataFrame = 0
-  /** Sender's time to live or hop limit, of its last segment that was not a RST; -1 before any. */
-  ttl = -1
-  ipId = -1
 
-  seen = 0
   /** Segments ahead of a hole, by sequence number. */
   pending: PendingSegment[] | null = null
   pendingBytes = 0
   /** Segments seen since the hole was known to be the capture's. */
   holeWait = 0
+
+  constructor(rows: hot.HotRows, row: number, high: 0 | 1) {
+    this.rows = rows
+    this.i = (row * 2 + high) * hot.HALF_INTS
+    this.d = (row * 2 + high) * hot.HALF_DOUBLES
+    this.window = -1
+    this.ttl = -1
+    this.ipId = -1
+  }
+
+  /** A segment of this side was seen, so `next` is meaningful. */
+  get started(): boolean {
+    return this.rows.ints[this.i + hot.STARTED] !== 0
+  }
+  set started(v: boolean) {
+    this.rows.ints[this.i + hot.STARTED] = v ? 1 : 0
+  }
+  /** The peer has acknowledged something, so `acked` is meaningful. */
+  get hasAck(): boolean {
+    return this.rows.ints[this.i + hot.HAS_ACK] !== 0
+  }
+  set hasAck(v: boolean) {
+    this.rows.ints[this.i + hot.HAS_ACK] = v ? 1 : 0
+  }
+  /** Next sequence number in order. */
+  get next(): number {
+    return this.rows.ints[this.i + hot.NEXT]!
+  }
+  set next(v: number) {
+    this.rows.ints[this.i + hot.NEXT] = v
+  }
+  /** Highest sequence number seen, exclusive. next <= max. */
+  get max(): number {
+    return this.rows.ints[this.i + hot.MAX]!
+  }
+  set max(v: number) {
+    this.rows.ints[this.i + hot.MAX] = v
+  }
+  /** Highest acknowledgment of this side’s bytes, sent by the peer, and its frame. */
+  get acked(): number {
+    return this.rows.ints[this.i + hot.ACKED]!
+  }
+  set acked(v: number) {
+    this.rows.ints[this.i + hot.ACKED] = v
+  }
+  /** Last advertised window, as on the wire; -1 before any. */
+  get window(): number {
+    return this.rows.ints[this.i + hot.WINDOW]!
+  }
+  set window(v: number) {
+    this.rows.ints[this.i + hot.WINDOW] = v
+  }
+  /** Sender’s time to live or hop limit, of its last segment that was not a RST; -1 before any. */
+  get ttl(): number {
+    return this.rows.ints[this.i + hot.TTL]!
+  }
+  set ttl(v: number) {
+    this.rows.ints[this.i + hot.TTL] = v
+  }
+  get ipId(): number {
+    return this.rows.ints[this.i + hot.IP_ID]!
+  }
+  set ipId(v: number) {
+    this.rows.ints[this.i + hot.IP_ID] = v
+  }
+  /** History letters written for this side, see `Seen`. */
+  get seen(): number {
+    return this.rows.ints[this.i + hot.SEEN]!
+  }
+  set seen(v: number) {
+    this.rows.ints[this.i + hot.SEEN] = v
+  }
+  get segments(): number {
+    return this.rows.ints[this.i + hot.SEGMENTS]!
+  }
+  set segments(v: number) {
+    this.rows.ints[this.i + hot.SEGMENTS] = v
+  }
+  /** Last segment of this side. */
+  get lastFrame(): number {
+    return this.rows.ints[this.i + hot.LAST_FRAME]!
+  }
+  set lastFrame(v: number) {
+    this.rows.ints[this.i + hot.LAST_FRAME] = v
+  }
+  /** Last payload of this side that was new. */
+  get lastDataFrame(): number {
+    return this.rows.ints[this.i + hot.LAST_DATA_FRAME]!
+  }
+  set lastDataFrame(v: number) {
+    this.rows.ints[this.i + hot.LAST_DATA_FRAME] = v
+  }
+  get ackedFrame(): number {
+    return this.rows.ints[this.i + hot.ACKED_FRAME]!
+  }
+  set ackedFrame(v: number) {
+    this.rows.ints[this.i + hot.ACKED_FRAME] = v
+  }
+  /** Retransmissions since the peer last acknowledged something new. */
+  get retransmissionsUnanswered(): number {
+    return this.rows.ints[this.i + hot.UNANSWERED]!
+  }
+  set retransmissionsUnanswered(v: number) {
+    this.rows.ints[this.i + hot.UNANSWERED] = v
+  }
+  get lastAt(): number {
+    return this.rows.doubles[this.d + hot.LAST_AT]!
+  }
+  set lastAt(v: number) {
+    this.rows.doubles[this.d + hot.LAST_AT] = v
+  }
+  get lastDataAt(): number {
+    return this.rows.doubles[this.d + hot.LAST_DATA_AT]!
+  }
+  set lastDataAt(v: number) {
+    this.rows.doubles[this.d + hot.LAST_DATA_AT] = v
+  }
+  /** Payload bytes on the wire, retransmissions not counted twice. */
+  get bytes(): number {
+    return this.rows.doubles[this.d + hot.BYTES]!
+  }
+  set bytes(v: number) {
+    this.rows.doubles[this.d + hot.BYTES] = v
+  }
+  /** Stream bytes delivered before the current call. */
+  get offset(): number {
+    return this.rows.doubles[this.d + hot.OFFSET]!
+  }
+  set offset(v: number) {
+    this.rows.doubles[this.d + hot.OFFSET] = v
+  }
+  /** Whether the side refuses data: kept beside the other hot numbers, for `zeroWindowSince`. */
+  set refusing(v: boolean) {
+    this.rows.ints[this.i + hot.ZERO_WINDOW] = v ? 1 : 0
+  }
 
   /** Bytes sent and not acknowledged (the FIN counts as one), 0 when nothing is known. */
   get unacknowledged(): number {

@@ -175,7 +175,7 @@ export class Reassembly {
   private giveUpTail(conn: Connection, dir: Direction, half: Half): void {
     const bytes = seqDiff(half.next, half.acked)
     half.holeWait = 0
-    if (bytes > 0) this.gap(conn, dir, half, bytes, 'lost-in-capture', half.ackedAt, half.ackedFrame)
+    if (bytes > 0) this.gap(conn, dir, half, bytes, 'lost-in-capture', Math.max(conn.halves[0].lastAt, conn.halves[1].lastAt), half.ackedFrame)
   }
 
   /** Declares the first hole of a direction a gap and delivers what waited behind it. */

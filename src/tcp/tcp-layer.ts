@@ -10,8 +10,32 @@ import type { Limits } from '../core/limits.ts'
 import type { Instant } from '../core/time.ts'
 import { ACK, FIN, RST, type SegmentSink, type SegmentView, SYN } from '../packet/segment-view.ts'
 import { Connection, type RoleBy, Seen, TcpFact } from './connection.ts'
-import { ConnectionTable } from './connection-table.ts'
+import { ConnectionTable, FORGOTTEN } from './connection-table.ts'
 import type { Half } from './half.ts'
+import {
+  ACKED,
+  ACKED_FRAME,
+  BYTES,
+  CAREFUL,
+  HALF_DOUBLES,
+  HALF_INTS,
+  HotRows,
+  IP_ID,
+  LAST_AT,
+  LAST_DATA_AT,
+  LAST_DATA_FRAME,
+  LAST_FRAME,
+  MAX,
+  NEXT,
+  OFFSET,
+  SEEN,
+  SEGMENTS,
+  STARTED,
+  TTL,
+  UNANSWERED,
+  WINDOW,
+  ZERO_WINDOW,
+} from './hot.ts'
 import { readSynOptions, sackBlocks } from './options.ts'
 import { type Budget, keepAlive, Reassembly } from './reassembly.ts'
 import { judgeReset } from './reset.ts'
@@ -33,6 +57,9 @@ export class TcpLayer implements SegmentSink {
   /** RST segments seen, duplicates aside. */
   resets = 0
   private readonly table = new ConnectionTable()
+  private readonly rows = new HotRows()
+  /** Connections by row. */
+  private readonly conns: (Connection | null)[] = []
   private readonly open = new Map<number, Connection>()
   private readonly entries = new Map<number, number>()
   private readonly lingering: Connection[] = []
@@ -56,62 +83,86 @@ export class TcpLayer implements SegmentSink {
     const lowSends = this.table.sourceIsLow
     const flags = s.flags
     this.now = s.at
-    let conn = this.table.at(entry)
-    if (conn === undefined || conn === null || (flags & (SYN | ACK)) === SYN) {
-      conn = this.connectionFor(conn, entry, s, lowSends)
-      if (conn === null) return
+    let row = this.table.row(entry)
+    if (row < 0 || (flags & (SYN | ACK)) === SYN) {
+      row = this.rowFor(row, entry, s, lowSends)
+      if (row < 0) return
     }
-    const dir: Direction = lowSends ? conn.lowIs : conn.lowIs === CLIENT ? SERVER : CLIENT
-    const me = conn.halves[dir]
-    const peer = conn.halves[dir ^ 1]!
+    const { ints, doubles } = this.rows
+    const base = row * 2 * HALF_INTS
+    const me = lowSends ? base : base + HALF_INTS
     if (s.duplicate) {
-      me.duplicates++
+      const conn = this.conns[row]!
+      conn.halves[lowSends ? conn.lowIs : otherSide(conn.lowIs)].duplicates++
       return
     }
-    me.segments++
-    me.lastAt = s.at
-    me.lastFrame = s.frame
-    if (conn.careful || (flags & (SYN | FIN | RST)) !== 0 || !me.started) {
-      this.careful(conn, dir, me, peer, s)
+    const d = (row * 2 + (lowSends ? 0 : 1)) * HALF_DOUBLES
+    const at = s.at
+    const frame = s.frame
+    ints[me + SEGMENTS]!++
+    ints[me + LAST_FRAME] = frame
+    doubles[d + LAST_AT] = at
+    if (ints[base + CAREFUL] !== 0 || (flags & (SYN | FIN | RST)) !== 0 || ints[me + STARTED] === 0) {
+      const conn = this.conns[row]!
+      const dir = lowSends ? conn.lowIs : otherSide(conn.lowIs)
+      this.careful(conn, dir, conn.halves[dir], conn.halves[otherSide(dir)], s)
       return
     }
     if ((flags & ACK) !== 0) {
+      const peer = lowSends ? base + HALF_INTS : base
       const ack = s.ack | 0
-      if (((ack - peer.acked) | 0) > 0) {
-        peer.acked = ack
-        peer.ackedAt = s.at
-        peer.ackedFrame = s.frame
-        peer.retransmissionsUnanswered = 0
-        if (((ack - peer.max) | 0) > 0) conn.careful = true
+      if (((ack - ints[peer + ACKED]!) | 0) > 0) {
+        ints[peer + ACKED] = ack
+        ints[peer + ACKED_FRAME] = frame
+        ints[peer + UNANSWERED] = 0
+        if (((ack - ints[peer + MAX]!) | 0) > 0) ints[base + CAREFUL] = 1
       }
     }
-    if (s.window === 0 || me.zeroWindowSince >= 0) this.zeroWindow(conn, dir, me, s)
-    me.window = s.window
-    me.ttl = s.ttl
-    me.ipId = s.ipId
+    const window = s.window
+    ints[me + WINDOW] = window
+    ints[me + TTL] = s.ttl
+    ints[me + IP_ID] = s.ipId
     const length = s.dataLength
     const seq = s.seq | 0
-    if (length === 0) {
-      if ((me.seen & Seen.a) === 0) conn.letter(Seen.a, 'a', dir)
-      if (((me.next - seq) | 0) === 1) keepAlive(conn, dir, me, s.at, s.frame)
-      return
-    }
-    if (seq === me.next && s.dataEnd - s.dataStart === length) {
-      if ((me.seen & Seen.d) === 0) conn.letter(Seen.d, 'd', dir)
-      const next = (seq + length) | 0
-      me.next = next
-      if (((next - me.max) | 0) > 0) me.max = next
-      me.bytes += length
-      me.lastDataAt = s.at
-      me.lastDataFrame = s.frame
+    const next = ints[me + NEXT]!
+    const seen = ints[me + SEEN]!
+    if (
+      seq === next &&
+      s.dataEnd - s.dataStart === length &&
+      window !== 0 &&
+      ints[me + ZERO_WINDOW] === 0 &&
+      (seen & (length === 0 ? Seen.a : Seen.d)) !== 0
+    ) {
+      // The usual packet: in order, nothing new to say about it but its bytes.
+      if (length === 0) return
+      const after = (next + length) | 0
+      ints[me + NEXT] = after
+      if (((after - ints[me + MAX]!) | 0) > 0) ints[me + MAX] = after
+      ints[me + LAST_DATA_FRAME] = frame
+      doubles[d + LAST_DATA_AT] = at
+      doubles[d + BYTES]! += length
+      const conn = this.conns[row]!
       const sink = conn.sink
       if (sink !== null) {
-        sink.data(dir, s.buf, s.dataStart, s.dataEnd, s.at, s.frame)
-        me.offset += length
+        sink.data(lowSends ? conn.lowIs : otherSide(conn.lowIs), s.buf, s.dataStart, s.dataEnd, at, frame)
+        doubles[d + OFFSET]! += length
       }
       return
     }
-    if ((me.seen & Seen.d) === 0) conn.letter(Seen.d, 'd', dir)
+    this.unusual(this.conns[row]!, lowSends, s, seq)
+  }
+
+  /** Out of order, repeated, cut, a probe, a closed window, or the first of its kind: still no SYN, FIN or RST. */
+  private unusual(conn: Connection, lowSends: boolean, s: SegmentView, seq: number): void {
+    const dir = lowSends ? conn.lowIs : otherSide(conn.lowIs)
+    const me = conn.halves[dir]
+    if (s.window === 0 || me.zeroWindowSince >= 0) this.zeroWindow(conn, dir, me, s)
+    if (s.dataLength === 0) {
+      conn.letter(Seen.a, 'a', dir)
+      if (seqDiff(seq, me.next) === 1) keepAlive(conn, dir, me, s.at, s.frame)
+      return
+    }
+    conn.letter(Seen.d, 'd', dir)
     this.reassembly.accept(conn, dir, me, s, seq)
   }
 
@@ -128,26 +179,22 @@ export class TcpLayer implements SegmentSink {
     this.lingering.length = 0
   }
 
-  /** New connection, the old one again (a repeated SYN), or null for a straggler of one long finished. */
-  private connectionFor(
-    known: Connection | null | undefined,
-    entry: number,
-    s: SegmentView,
-    lowSends: boolean,
-  ): Connection | null {
+  /** Row of a new connection, of the old one (a repeated SYN), or FORGOTTEN for a straggler of one long finished. */
+  private rowFor(row: number, entry: number, s: SegmentView, lowSends: boolean): number {
     const synOnly = (s.flags & (SYN | ACK)) === SYN
-    if (known === null && !synOnly) return null
-    if (known !== undefined && known !== null) {
+    if (row === FORGOTTEN && !synOnly) return FORGOTTEN
+    if (row >= 0) {
+      const known = this.conns[row]!
       const dir = lowSends ? known.lowIs : otherSide(known.lowIs)
       const half = known.halves[dir]
       // Same initial sequence number: a retransmitted SYN. Sender unknown so far: the SYN was captured late.
-      if (!half.started || half.isn === (s.seq | 0) || s.duplicate) return known
+      if (!half.started || half.isn === (s.seq | 0) || s.duplicate) return row
       this.finish(known, known.closed ? (known.killer ? 'rst' : 'fin') : 'port-reuse')
     }
     return this.begin(entry, s, lowSends)
   }
 
-  private begin(entry: number, s: SegmentView, lowSends: boolean): Connection {
+  private begin(entry: number, s: SegmentView, lowSends: boolean): number {
     const flags = s.flags
     let senderIsClient = true
     let roleBy: RoleBy = 'first-packet'
@@ -172,15 +219,17 @@ export class TcpLayer implements SegmentSink {
       senderIsClient ? [s.srcIp, s.dstIp] : [s.dstIp, s.srcIp],
       senderIsClient ? [s.srcPort, s.dstPort] : [s.dstPort, s.srcPort],
       roleBy,
+      lowSends === senderIsClient ? CLIENT : SERVER,
+      this.rows,
     )
-    conn.lowIs = lowSends === senderIsClient ? CLIENT : SERVER
+    this.conns[conn.row] = conn
     conn.startAt = s.at
     conn.firstFrame = s.frame
-    this.table.set(entry, conn)
+    this.table.setRow(entry, conn.row)
     this.open.set(conn.stream, conn)
     this.entries.set(conn.stream, entry)
     conn.sink = this.factory.open(conn)
-    return conn
+    return conn.row
   }
 
   private careful(conn: Connection, dir: Direction, me: Half, peer: Half, s: SegmentView): void {
@@ -272,7 +321,6 @@ export class TcpLayer implements SegmentSink {
     if (!peer.hasAck) {
       peer.hasAck = true
       peer.acked = ack
-      peer.ackedAt = s.at
       peer.ackedFrame = s.frame
       // What the receiver has before anything of the sender was seen was sent before the capture began.
       if (!peer.started) return this.established(conn, dir, s)
@@ -282,7 +330,6 @@ export class TcpLayer implements SegmentSink {
       }
     } else if (seqDiff(peer.acked, ack) > 0) {
       peer.acked = ack
-      peer.ackedAt = s.at
       peer.ackedFrame = s.frame
       peer.retransmissionsUnanswered = 0
     }
@@ -346,6 +393,7 @@ export class TcpLayer implements SegmentSink {
     if (s.window === 0) {
       if (me.zeroWindowSince >= 0) return
       me.zeroWindowSince = s.at
+      me.refusing = true
       me.zeroWindowFrame = s.frame
       me.zeroWindows++
       conn.letter(Seen.w, 'w', dir)
@@ -355,6 +403,7 @@ export class TcpLayer implements SegmentSink {
     const lasted = s.at - me.zeroWindowSince
     if (lasted > me.longestZeroWindow) me.longestZeroWindow = lasted
     me.zeroWindowSince = -1
+    me.refusing = false
     conn.observer?.tcp(TcpFact.windowOpen, dir, s.at, s.frame, s.window)
   }
 
@@ -381,7 +430,9 @@ export class TcpLayer implements SegmentSink {
     this.deliverFin(conn, SERVER)
     conn.sink?.close(how, conn.closed ? conn.closedAt : this.now)
     const entry = this.entries.get(conn.stream)
-    if (entry !== undefined && this.table.at(entry) === conn) this.table.set(entry, null)
+    if (entry !== undefined && this.table.row(entry) === conn.row) this.table.setRow(entry, FORGOTTEN)
+    this.conns[conn.row] = null
+    this.rows.release(conn.row)
     this.entries.delete(conn.stream)
     this.open.delete(conn.stream)
     conn.sink = null

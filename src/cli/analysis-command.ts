@@ -1,0 +1,71 @@
+/** The way of every command that analyses: flags, analysis with progress and Ctrl-C, output, exit code. */
+import { MysqlconnError } from '../core/errors.ts'
+import type { AnalyzeOptions } from '../options.ts'
+import { parseFilter } from '../report/filter.ts'
+import { type Format, formatById, formatIds, FORMATS, formatOfFile } from '../report/formats.ts'
+import type { Report, Severity } from '../report/model.ts'
+import { selectSessions } from '../report/select.ts'
+import { makeStyle, type Style } from '../report/style.ts'
+import { BaseCommand } from './base-command.ts'
+import { exitCode } from './exit-code.ts'
+import { type AnalysisFlags, analyzeOptions } from './flags.ts'
+import { Interrupt } from './interrupt.ts'
+import { writeFileAtomically } from './output.ts'
+import { ProgressLine } from './progress.ts'
+
+export type Analyze = (inputs: readonly string[], options: AnalyzeOptions) => Promise<Report>
+
+export interface Presentation {
+  /** What this command shows of the report. */
+  narrow?: (report: Report) => Report
+  /** Its own text in place of the first screen of analyze. */
+  text?: (report: Report, style: Style) => Iterable<string>
+  /** Options beyond the flags. */
+  options?: AnalyzeOptions
+}
+
+export abstract class AnalysisCommand extends BaseCommand {
+  protected async analyseAndPrint(analyze: Analyze, inputs: readonly string[], flags: AnalysisFlags, show: Presentation = {}): Promise<void> {
+    // Everything that can be wrong with the flags is said before hours of reading.
+    const filter = flags.filter === undefined ? null : parseFilter(flags.filter)
+    const files = (flags.output ?? []).map((path) => ({ path, format: formatFor(path) }))
+    const options = { ...analyzeOptions(flags), ...show.options, version: this.config.version }
+
+    const interrupt = new Interrupt()
+    const progress = new ProgressLine()
+    try {
+      let report: Report
+      try {
+        report = await analyze(inputs, { ...options, signal: interrupt, onProgress: (p) => progress.update(p) })
+      } finally {
+        progress.clear()
+      }
+      if (filter !== null) report = selectSessions(report, filter)
+      if (show.narrow !== undefined) report = show.narrow(report)
+
+      const text = show.text ?? ((r: Report, s: Style) => formatById('text')!.render(r, s, { explain: flags.explain === true }))
+      const renderer = (format: Format): Format['render'] => (format.id === 'text' ? text : format.render)
+      for (const { path, format } of files) await writeFileAtomically(path, renderer(format)(report, FILE_STYLE))
+      const format = formatById(flags.format ?? 'text')!
+      await this.print(renderer(format)(report, this.styleOf(flags.color)))
+
+      const request = { failOn: flags['fail-on'] as Severity | undefined, strict: flags.strict, interrupted: interrupt.aborted }
+      const { code, why } = exitCode(report, request)
+      if (code === 0) return
+      this.say(why)
+      this.exit(code)
+    } finally {
+      interrupt.dispose()
+    }
+  }
+}
+
+/** Files get no colour and full Unicode, whatever the terminal. */
+const FILE_STYLE = makeStyle({ color: 'never', env: { LC_ALL: 'C.UTF-8' } })
+
+function formatFor(path: string): Format {
+  const format = formatOfFile(path)
+  if (format !== undefined) return format
+  const endings = FORMATS.map((f) => `.${f.extensions[0]}`).join(', ')
+  throw new MysqlconnError('E_USAGE', `-o ${path}: its ending names no format`, `endings: ${endings} (formats: ${formatIds().join(', ')})`)
+}

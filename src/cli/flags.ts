@@ -1,0 +1,144 @@
+/** Flags and arguments of the commands that analyse (contract.md section 1), and what they become. */
+import { Args, Flags } from '@oclif/core'
+import { MysqlconnError } from '../core/errors.ts'
+import type { AnalyzeOptions } from '../options.ts'
+import { FILTER_FIELDS } from '../report/filter-fields.ts'
+import { FORMATS, formatIds } from '../report/formats.ts'
+import type { Severity } from '../report/model.ts'
+import { SEVERITIES } from './exit-code.ts'
+
+export const INPUTS = Args.string({
+  description: 'captures (pcap, pcapng, also .gz and .zst), folders of them, globs; - is stdin',
+  required: true,
+  multiple: true,
+  // stdin is read when - asks for it, never because an argument is missing.
+  ignoreStdin: true,
+})
+
+/** What is read and which sessions count. */
+export const SELECT_FLAGS = {
+  port: Flags.string({
+    summary: 'Server ports to take as MySQL. Without it MySQL is recognised by content on any port.',
+    helpValue: 'N,N',
+    helpGroup: 'SELECT',
+  }),
+  since: Flags.string({
+    summary: 'Leave out what ended before: RFC 3339, 17:10:00 (UTC, on the first day of the capture) or Unix seconds.',
+    helpValue: 'TIME',
+    helpGroup: 'SELECT',
+  }),
+  until: Flags.string({ summary: 'Leave out what began at this time or later.', helpValue: 'TIME', helpGroup: 'SELECT' }),
+  filter: Flags.string({
+    summary: 'Only sessions for which this holds: user == app and silence > 5m.',
+    description: filterHelp(),
+    helpValue: 'EXPR',
+    helpGroup: 'SELECT',
+  }),
+  rule: Flags.string({ summary: 'Run these rules only: mysqlconn rules list.', helpValue: 'ID,ID', helpGroup: 'SELECT' }),
+  'min-severity': Flags.string({
+    summary: 'Leave out findings below it.',
+    options: [...SEVERITIES],
+    helpValue: 'error|warning|info',
+    helpGroup: 'SELECT',
+  }),
+  keylog: Flags.string({
+    summary: 'TLS key log (SSLKEYLOGFILE). May be given more than once.',
+    helpValue: 'FILE',
+    multiple: true,
+    multipleNonGreedy: true,
+    helpGroup: 'SELECT',
+  }),
+}
+
+/** What is printed and where. */
+export const OUTPUT_FLAGS = {
+  format: Flags.string({
+    summary: `What to print: ${FORMATS.map((f) => `${f.id} (${f.says})`).join(', ')}.`,
+    options: formatIds(),
+    default: 'text',
+    helpValue: formatIds().join('|'),
+    helpGroup: 'OUTPUT',
+  }),
+  output: Flags.string({
+    char: 'o',
+    summary: 'Write the report to a file as well, in the format of its ending. May be given more than once.',
+    helpValue: 'FILE',
+    multiple: true,
+    multipleNonGreedy: true,
+    helpGroup: 'OUTPUT',
+  }),
+  redact: Flags.boolean({
+    summary: 'Replace the literals of SQL statements with ?.',
+    allowNo: true,
+    default: false,
+    helpGroup: 'OUTPUT',
+  }),
+  explain: Flags.boolean({ summary: 'Long text: every piece of evidence, every remedy, what to read.', helpGroup: 'OUTPUT' }),
+}
+
+/** What the exit code says. */
+export const EXIT_FLAGS = {
+  'fail-on': Flags.string({
+    summary: 'Exit with 1 when there is a finding of this severity or a graver one.',
+    options: [...SEVERITIES],
+    helpValue: 'error|warning|info',
+    helpGroup: 'EXIT CODE',
+  }),
+  strict: Flags.boolean({ summary: 'Exit with 3 when the capture is incomplete: damaged, cut, lossy, one-sided.', helpGroup: 'EXIT CODE' }),
+}
+
+export const ANALYSIS_FLAGS = { ...SELECT_FLAGS, ...OUTPUT_FLAGS, ...EXIT_FLAGS }
+
+/** The flags of any analysing command as parsed; those that a command does not have are absent. */
+export interface AnalysisFlags {
+  port?: string | undefined
+  since?: string | undefined
+  until?: string | undefined
+  filter?: string | undefined
+  rule?: string | undefined
+  'min-severity'?: string | undefined
+  keylog?: string[] | undefined
+  redact?: boolean | undefined
+  strict?: boolean | undefined
+  'fail-on'?: string | undefined
+  output?: string[] | undefined
+  format?: string | undefined
+  explain?: boolean | undefined
+  color?: string | undefined
+}
+
+/** Flags as options of the library. Throws MysqlconnError E_USAGE. */
+export function analyzeOptions(flags: AnalysisFlags): AnalyzeOptions {
+  const options: AnalyzeOptions = {}
+  if (flags.port !== undefined) options.ports = ports(flags.port)
+  if (flags.since !== undefined) options.since = flags.since
+  if (flags.until !== undefined) options.until = flags.until
+  if (flags.rule !== undefined) options.rules = listOf(flags.rule)
+  if (flags['min-severity'] !== undefined) options.minSeverity = flags['min-severity'] as Severity
+  if (flags.strict) options.strict = true
+  if (flags.redact) options.redact = true
+  if (flags.keylog !== undefined) options.keylogs = flags.keylog
+  return options
+}
+
+/** The language in a few lines, from the table of its fields. */
+function filterHelp(): string {
+  const fields = Object.entries(FILTER_FIELDS).map(([name, f]) => `${name}: ${f.says}${f.type === 'duration' ? ' (5m, 300s, 250ms)' : ''}`)
+  return [
+    'FIELD OP VALUE, joined by and, or, not and parentheses.',
+    'OP is == != < <= > >= or ~ (regular expression, without regard to case). Values with spaces or signs stand in quotes.',
+    ...fields,
+  ].join('\n')
+}
+
+const listOf = (text: string): string[] => text.split(',').map((w) => w.trim()).filter((w) => w !== '')
+
+function ports(text: string): number[] {
+  return listOf(text).map((word) => {
+    const port = /^\d{1,5}$/.test(word) ? Number(word) : 0
+    if (port < 1 || port > 65_535) {
+      throw new MysqlconnError('E_USAGE', `--port: '${word}' is no port`, 'ports are numbers from 1 to 65535, with commas between: --port 3306,6033')
+    }
+    return port
+  })
+}

@@ -1,0 +1,77 @@
+/**
+ * What an input could not show, what that costs, and how to capture so that it can: for the "nothing found" screen, the
+ * limits section and --strict (contract.md sections 2 and 5).
+ */
+import { ANOMALY_KINDS, type AnomalyName } from '../core/anomaly.ts'
+import type { AnomalyReport, InputReport, Report } from './model.ts'
+
+/**
+ * Kinds that accuse the capture but take nothing from the evidence: copies, offload and blocks that the format itself tells
+ * readers to skip.
+ */
+const HARMLESS: ReadonlySet<AnomalyName> = new Set<AnomalyName>([
+  'packet.bad-checksum',
+  'packet.offload',
+  'capture.duplicate-frames',
+  'capture.unknown-block',
+])
+
+/** How to capture right, by what went wrong. */
+const BETTER: Partial<Record<AnomalyName, string>> = {
+  'capture.empty': 'check the interface and the filter: tcpdump must count packets when it ends',
+  'capture.truncated-tail': 'end tcpdump with Ctrl-C or SIGTERM and copy the file afterwards; -U writes each packet at once',
+  'capture.snaplen': 'capture whole packets: -s 0',
+  'packet.truncated-header': 'capture whole packets: -s 0',
+  'mysql.truncated-message': 'capture whole packets: -s 0',
+  'capture.kernel-drops': 'give the capture a larger buffer (-B 65536) and a narrower filter, and write to a fast disk',
+  'capture.lost-segments': 'give the capture a larger buffer (-B 65536) and a narrower filter, and write to a fast disk',
+  'capture.one-direction': 'capture where both directions pass: on the client, proxy or server itself, not on one leg of a mirror',
+  'capture.midstream': 'start the capture before the connections open, or restart the pool while it runs',
+  'mysql.inferred': 'start the capture before the connections open, or restart the pool while it runs',
+  'capture.tls-no-keys': 'record a TLS key log on the client (SSLKEYLOGFILE) and give it as an input, or capture where TLS has ended',
+  'capture.unknown-link-type': 'capture on an Ethernet or loopback interface, or with -i any',
+}
+
+export interface Limit {
+  input: string
+  anomaly: AnomalyReport
+}
+
+/** Whether this anomaly takes something from the evidence that the capture should have held. */
+export function costsEvidence(a: AnomalyReport): boolean {
+  return ANOMALY_KINDS[a.kind].accuses === 'capture' && !HARMLESS.has(a.kind)
+}
+
+/** Everything that makes the evidence incomplete, in order of input; what --strict fails on. */
+export function incompleteEvidence(report: Report): Limit[] {
+  return limitsOf(report, costsEvidence)
+}
+
+/** Everything worth a line to the reader: the above, and limits of ours, of logs and of the network's packets. */
+export function notableLimits(report: Report): Limit[] {
+  return limitsOf(report, (a) => !HARMLESS.has(a.kind))
+}
+
+function limitsOf(report: Report, wanted: (a: AnomalyReport) => boolean): Limit[] {
+  return report.inputs.flatMap((i) => i.anomalies.filter(wanted).map((anomaly) => ({ input: i.name, anomaly })))
+}
+
+/** How to capture better next time, one line per distinct advice. */
+export function captureAdvice(limits: readonly Limit[]): string[] {
+  return [...new Set(limits.map((l) => BETTER[l.anomaly.kind]).filter((s) => s !== undefined))]
+}
+
+/** The tcpdump line that sees everything on the MySQL ports that were seen (3306 when none was). */
+export function tcpdumpLine(ports: readonly number[]): string {
+  const seen = [...new Set(ports)].sort((a, b) => a - b).slice(0, 4)
+  const filter = (seen.length === 0 ? [3306] : seen).map((p) => `tcp port ${p}`).join(' or ')
+  return `tcpdump -i any -s 0 -B 65536 -w mysql.pcap '${filter}'`
+}
+
+/** Server ports of the sessions of a report. */
+export function serverPorts(report: Report): number[] {
+  return report.sessions.map((s) => Number(s.server.slice(s.server.lastIndexOf(':') + 1)))
+}
+
+/** Whether packets were read at all. */
+export const sawPackets = (inputs: readonly InputReport[]): boolean => inputs.some((i) => (i.packets ?? 0) > 0)

@@ -1,0 +1,19 @@
+/** The report as newline-delimited JSON: the same objects, one a line, each with a `type` (contract.md section 3). */
+import type { Report } from './model.ts'
+
+export function* renderNdjson(report: Report): Iterable<string> {
+  const { schema, tool, partial } = report
+  yield line('tool', { schema, ...tool, partial })
+  for (const input of report.inputs) yield line('input', input)
+  for (const session of report.sessions) yield line('session', session)
+  for (const finding of report.findings) yield line('finding', finding)
+  if (report.trace !== undefined) {
+    const { events, ...trace } = report.trace
+    yield line('trace', trace)
+    for (const event of events) yield line('event', event)
+  }
+  for (const bug of report.bugs ?? []) yield line('bug', bug)
+  yield line('summary', report.summary)
+}
+
+const line = (type: string, value: object): string => JSON.stringify({ type, ...value })

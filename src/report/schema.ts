@@ -1,0 +1,195 @@
+/**
+ * The JSON Schema (2020-12) of the report `mysqlconn.report/1`: model.ts as data. Our own objects are closed, so that a field
+ * that is not described here is a mistake; `detail` belongs to each rule (`mysqlconn rules show`) and stays open.
+ */
+import { ANOMALY_KINDS } from '../core/anomaly.ts'
+import { REPORT_SCHEMA } from './model.ts'
+
+export type JsonSchema = { readonly [key: string]: unknown }
+
+const string = { type: 'string' }
+const integer = { type: 'integer', minimum: 0 }
+const nullable = (schema: JsonSchema): JsonSchema => ({ anyOf: [schema, { type: 'null' }] })
+const nullableString = { type: ['string', 'null'] }
+const list = (items: JsonSchema): JsonSchema => ({ type: 'array', items })
+const oneOf = (...values: string[]): JsonSchema => ({ enum: values })
+const counts = { type: 'object', additionalProperties: integer }
+const time = { type: 'string', description: 'RFC 3339, UTC, microseconds' }
+const endpoint = { type: 'string', description: 'ip:port, IPv6 in brackets' }
+const sessionId = { type: 'string', description: 'input name : tcp.stream as Wireshark numbers it' }
+
+/** An object with these properties and no others; all required but the optional ones. */
+function object(properties: Record<string, JsonSchema>, optional: readonly string[] = []): JsonSchema {
+  return {
+    type: 'object',
+    properties,
+    required: Object.keys(properties).filter((key) => !optional.includes(key)),
+    additionalProperties: false,
+  }
+}
+const ref = (name: string): JsonSchema => ({ $ref: `#/$defs/${name}` })
+const bothSides = object({ client: integer, server: integer })
+
+const anomaly = object({
+  kind: { enum: Object.keys(ANOMALY_KINDS) },
+  count: integer,
+  firstFrame: { ...integer, description: '0 when it belongs to no frame' },
+  means: string,
+  places: list(string),
+})
+
+const input = object(
+  {
+    path: string,
+    name: { ...string, description: 'used in session ids and evidence' },
+    kind: oneOf('capture', 'log', 'keylog'),
+    format: string,
+    packets: integer,
+    bytes: integer,
+    firstAt: nullable(time),
+    lastAt: nullable(time),
+    connections: integer,
+    mysqlSessions: integer,
+    linkTypes: list(string),
+    lines: integer,
+    recognised: integer,
+    clockOffsetSeconds: { type: 'number' },
+    anomalies: list(ref('anomaly')),
+  },
+  ['packets', 'firstAt', 'lastAt', 'connections', 'mysqlSessions', 'linkTypes', 'lines', 'recognised', 'clockOffsetSeconds'],
+)
+
+const outcome = {
+  ...oneOf('none', 'answered', 'not-delivered', 'delivered-unknown', 'response-begun', 'committed'),
+  description: 'not-delivered: safe to retry; delivered-unknown, response-begun: may have run; committed: do not retry',
+}
+
+const mysql = object({
+  serverVersion: nullableString,
+  connectionId: { type: ['integer', 'null'] },
+  user: nullableString,
+  schema: nullableString,
+  flavor: string,
+  compression: oneOf('none', 'zlib', 'zstd'),
+  attributes: { type: 'object', additionalProperties: string },
+  commands: counts,
+  errors: list(object({ code: integer, count: integer, message: string })),
+  limits: list(string),
+})
+
+const tls = object({
+  version: nullableString,
+  cipher: nullableString,
+  sni: nullableString,
+  decrypted: { type: 'boolean' },
+  alerts: list(object({ by: oneOf('client', 'server'), level: string, description: string, frame: integer })),
+  handshake: oneOf('complete', 'failed', 'unseen'),
+})
+
+const session = object({
+  id: sessionId,
+  client: { ...endpoint, description: 'the side that opened this leg' },
+  server: endpoint,
+  legOf: { type: ['string', 'null'], description: 'front session whose statements this back leg carried' },
+  sameAs: { ...list(string), description: 'the same connection in another capture' },
+  vantage: oneOf('client', 'proxy', 'server', 'unknown'),
+  startAt: time,
+  endAt: time,
+  firstFrame: integer,
+  lastFrame: integer,
+  connState: { ...string, description: "Zeek's conn_state" },
+  history: { ...string, description: "Zeek's history" },
+  roleBy: oneOf('syn', 'content', 'port', 'first-packet'),
+  bytes: bothSides,
+  retransmissions: bothSides,
+  mysql: nullable(ref('mysql')),
+  tls: nullable(ref('tls')),
+  ending: object({
+    how: oneOf('fin', 'rst', 'open', 'timeout', 'unknown'),
+    by: oneOf('client', 'server', 'unknown'),
+    command: nullableString,
+    silenceSeconds: { type: 'number', minimum: 0 },
+    outcome: ref('outcome'),
+  }),
+})
+
+const evidence = {
+  oneOf: [
+    object({ kind: { const: 'frames' }, input: string, frames: list(integer), says: string, filter: { ...string, description: 'Wireshark display filter' } }),
+    object({ kind: { const: 'log' }, input: string, line: integer, text: string, says: string }),
+    object({ kind: { const: 'silence' }, from: time, to: time, says: string }),
+    object({ kind: { const: 'measure' }, name: string, value: { type: 'number' }, unit: string, compared: string }, ['compared']),
+  ],
+}
+
+const occurrence = object({
+  session: sessionId,
+  client: endpoint,
+  server: endpoint,
+  at: time,
+  command: nullableString,
+  statement: nullableString,
+  outcome: ref('outcome'),
+  evidence: list(ref('evidence')),
+})
+
+const finding = object({
+  id: { ...string, description: 'rule:fingerprint; same cause, same id' },
+  rule: string,
+  family: string,
+  severity: oneOf('error', 'warning', 'info'),
+  confidence: oneOf('certain', 'likely', 'possible'),
+  title: string,
+  culprit: object({
+    role: oneOf('client', 'proxy', 'server', 'middlebox', 'network', 'unknown'),
+    address: { type: ['string', 'null'], description: 'without a port' },
+    product: nullableString,
+  }),
+  detail: { type: 'object', description: "the rule's own facts: mysqlconn rules show" },
+  occurrences: { ...list(ref('occurrence')), minItems: 1 },
+  excluded: list(string),
+  remedy: list(object({ text: string, config: string })),
+  references: list(object({ title: string, url: string })),
+})
+
+const traceEvent = object(
+  {
+    at: time,
+    offsetSeconds: { type: 'number' },
+    frame: integer,
+    dir: { enum: ['client', 'server', null] },
+    layer: oneOf('tcp', 'tls', 'mysql', 'log'),
+    what: string,
+    says: string,
+    bytes: integer,
+    emphasis: { type: 'boolean' },
+  },
+  ['bytes', 'emphasis'],
+)
+
+export const REPORT_JSON_SCHEMA: JsonSchema = {
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  $id: `urn:mysqlconn:${REPORT_SCHEMA}`,
+  title: 'mysqlconn report',
+  ...object(
+    {
+      schema: { const: REPORT_SCHEMA },
+      tool: object({ name: { const: 'mysqlconn' }, version: string }),
+      partial: { type: 'boolean', description: 'interrupted, or an input broke off' },
+      inputs: list(ref('input')),
+      sessions: list(ref('session')),
+      findings: list(ref('finding')),
+      summary: object({
+        sessions: integer,
+        broken: integer,
+        findings: object({ error: integer, warning: integer, info: integer }),
+        notListed: { ...integer, description: 'sessions counted but not in `sessions`' },
+        blind: { ...list(string), description: 'what could not be seen' },
+      }),
+      trace: object({ session: sessionId, events: list(ref('traceEvent')), dropped: integer }),
+      bugs: list(object({ rule: string, session: string, message: string })),
+    },
+    ['trace', 'bugs'],
+  ),
+  $defs: { anomaly, input, outcome, mysql, tls, session, evidence, occurrence, finding, traceEvent },
+}

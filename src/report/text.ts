@@ -1,0 +1,144 @@
+/**
+ * The report as text: the first screen answers how many sessions, how many broke, the causes with counts, who, and what
+ * to do next (contract.md section 6). Plain words; no colour, no Unicode and 80 columns lose no fact.
+ */
+import { sessionIndex } from './chain.ts'
+import { captureAdvice, type Limit, notableLimits, sawPackets, serverPorts, tcpdumpLine } from './completeness.ts'
+import { type FindingTextOptions, findingText, infoLine } from './finding-text.ts'
+import { inputLines } from './inputs-text.ts'
+import { pathsFor } from './look.ts'
+import type { Finding, Report } from './model.ts'
+import type { Style } from './style.ts'
+import { count, grouped, isLost, shellWord } from './words.ts'
+import { cut, displayWidth, hang, padStart } from './wrap.ts'
+
+/** Up to this many causes are told in full at once; more get an overview first. */
+const WITHOUT_OVERVIEW = 3
+const INFO_SHOWN = 8
+const LIMITS_SHOWN = 5
+
+export function* renderText(report: Report, style: Style, options: FindingTextOptions = {}): Iterable<string> {
+  for (const line of screen(report, style, options)) yield style.line(line)
+}
+
+function* screen(report: Report, style: Style, options: FindingTextOptions): Iterable<string> {
+  const causes = report.findings.filter((f) => f.severity !== 'info')
+  const info = report.findings.filter((f) => f.severity === 'info')
+  const limits = notableLimits(report)
+  yield ''
+  yield* inputLines(report, style)
+  yield ''
+  if (report.partial) {
+    yield* hang('  ', 'Partial: the run or an input broke off. What is said is true, but not all is said.', style.width, style.yellow)
+    yield ''
+  }
+  yield* verdict(report, causes, style)
+  if (causes.length > WITHOUT_OVERVIEW) {
+    yield ''
+    yield* overview(causes, style)
+  }
+  const sessions = sessionIndex(report)
+  for (const finding of causes) {
+    yield ''
+    yield* findingText(finding, report, sessions, style, options)
+  }
+  if (info.length > 0) yield ''
+  for (const finding of info.slice(0, INFO_SHOWN)) yield* infoLine(finding, style)
+  if (info.length > INFO_SHOWN) yield `    and ${grouped(info.length - INFO_SHOWN)} more notes: --format json has all`
+  yield* whatWasNotSeen(report, causes, limits, style)
+  yield* bugLines(report, style)
+  yield ''
+  yield* next(report, causes, style)
+}
+
+/** One line with the counts; when nothing was found, why that may not mean that all is well. */
+function* verdict(report: Report, causes: readonly Finding[], style: Style): Iterable<string> {
+  const { sessions, broken } = report.summary
+  if (causes.length > 0) {
+    const lost = lostRequests(causes)
+    const facts = [
+      `${count(causes.length, 'cause')}`,
+      broken === 0 ? 'no session broke yet' : `${grouped(broken)} of ${count(sessions, 'session')} broke`,
+      lost === 0 ? 'no query lost' : `${count(lost, 'query', 'queries')} lost`,
+    ]
+    yield* hang('  ', facts.join(', '), style.width, style.bold)
+    return
+  }
+  if (sessions > 0 && report.summary.blind.length === 0) {
+    const says = sessions === 1 ? 'The one session ended as it should' : `None of ${count(sessions, 'session')} broke`
+    yield `  ${style.green(style.glyph.ok)} ${style.bold(says)}`
+    return
+  }
+  const says =
+    sessions > 0
+      ? `No broken session found among ${grouped(sessions)}, but not everything could be seen`
+      : sawPackets(report.inputs)
+        ? 'No MySQL session was seen, so nothing can be said about connections'
+        : 'There was no packet to read, so nothing can be said about connections'
+  yield `  ${style.yellow(style.glyph.warning)} ${style.bold(says)}`
+}
+
+function lostRequests(causes: readonly Finding[]): number {
+  const lost = new Set<string>()
+  for (const f of causes) for (const o of f.occurrences) if (isLost(o.outcome)) lost.add(o.session)
+  return lost.size
+}
+
+/** The causes with their counts, one line each. */
+function* overview(causes: readonly Finding[], style: Style): Iterable<string> {
+  const counts = causes.map((f) => `${grouped(f.occurrences.length)}${style.glyph.times}`)
+  const column = Math.max(...counts.map(displayWidth))
+  for (let i = 0; i < causes.length; i++) {
+    const f = causes[i]!
+    const paint = f.severity === 'error' ? style.red : style.yellow
+    const room = style.width - column - 7
+    yield `  ${paint(style.glyph[f.severity])} ${padStart(counts[i]!, column)}  ${cut(style.clean(f.title), room, style.glyph.ellipsis)}`
+  }
+}
+
+/** What the inputs could not show; at length, with the way to capture right, when nothing was found. */
+function* whatWasNotSeen(report: Report, causes: readonly Finding[], limits: readonly Limit[], style: Style): Iterable<string> {
+  const { blind } = report.summary
+  if (blind.length === 0 && limits.length === 0) return
+  const atLength = causes.length === 0
+  yield ''
+  yield `  ${style.bold(atLength && blind.length > 0 ? 'Why nothing was found' : 'What limits this answer')}`
+  for (const why of blind) yield* hang(`    ${style.glyph.dot} `, style.clean(why), style.width)
+  const shown = atLength ? limits : limits.slice(0, LIMITS_SHOWN)
+  for (const { input, anomaly: a } of shown) {
+    const where = a.firstFrame > 0 ? `, first at frame ${grouped(a.firstFrame)}` : ''
+    const facts = `${input}: ${a.kind} ${style.glyph.times}${grouped(a.count)}${where}. ${a.means}`
+    yield* hang(`    ${style.glyph.dot} `, style.clean(facts), style.width)
+  }
+  if (limits.length > shown.length) yield `    and ${grouped(limits.length - shown.length)} more: --format json has all`
+  if (!atLength) return
+  const advice = captureAdvice(limits)
+  yield ''
+  yield `  ${style.bold('To see more')}`
+  for (const line of advice) yield* hang(`    ${style.glyph.dot} `, line, style.width)
+  yield `    ${style.cyan(tcpdumpLine(serverPorts(report)))}`
+}
+
+function* bugLines(report: Report, style: Style): Iterable<string> {
+  for (const b of report.bugs ?? []) {
+    yield ''
+    const says = `A bug of ours: rule ${b.rule} failed on ${b.session} (${b.message}). The other rules ran. Please report it.`
+    yield* hang('  ', style.clean(says), style.width, style.red)
+  }
+}
+
+/** What to type next. */
+function* next(report: Report, causes: readonly Finding[], style: Style): Iterable<string> {
+  const paths = pathsFor(report, causes).map(shellWord)
+  const where = paths.length <= 2 ? paths.join(' ') : `${paths[0]} ...`
+  const steps: string[] = []
+  if (causes.length > 0) steps.push(`mysqlconn explain ${causes[0]!.rule}`)
+  if (report.summary.sessions > 0) steps.push(`mysqlconn sessions ${where}`)
+  else if (report.inputs.some((i) => i.kind === 'capture')) steps.push(`mysqlconn capture info ${where}`)
+  if (causes.length > 0) steps.push('-o report.json to pass it on')
+  if (steps.length === 0) return
+  const gap = ` ${style.glyph.dot} `
+  const line = steps.map(style.clean).join(gap)
+  if (displayWidth(line) + 8 <= style.width) yield `  ${style.dim('Next:')} ${line}`
+  else for (let i = 0; i < steps.length; i++) yield `  ${i === 0 ? style.dim('Next:') : '     '} ${style.clean(steps[i]!)}`
+}
