@@ -45,9 +45,9 @@ export abstract class AnalysisCommand extends BaseCommand {
 
       const text = show.text ?? ((r: Report, s: Style) => formatById('text')!.render(r, s, { explain: flags.explain === true }))
       const renderer = (format: Format): Format['render'] => (format.id === 'text' ? text : format.render)
-      for (const { path, format } of files) await writeFileAtomically(path, renderer(format)(report, FILE_STYLE))
       const format = formatById(flags.format ?? 'text')!
       await this.print(renderer(format)(report, this.styleOf(flags.color)))
+      for (const { path, format } of files) await writeFileAtomically(path, renderer(format)(report, FILE_STYLE))
 
       const request = { failOn: flags['fail-on'] as Severity | undefined, strict: flags.strict, interrupted: interrupt.aborted }
       const { code, why } = exitCode(report, request)

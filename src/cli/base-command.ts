@@ -52,7 +52,7 @@ export abstract class BaseCommand extends Command {
     if (error instanceof Errors.ExitError) throw error
     if (error instanceof Errors.CLIError) {
       // Wrong usage, found by oclif. Its own way is to print the whole help below, where the message is lost.
-      this.say(error.message.replace(/\n?See more help with --help\s*$/, '').trim())
+      this.say(usageMessage(error))
       process.stderr.write(`  mysqlconn ${this.id?.replaceAll(':', ' ') ?? ''} --help\n`)
       return this.exit(EXIT.usage)
     }
@@ -60,6 +60,14 @@ export abstract class BaseCommand extends Command {
     process.stderr.write(`${escapeLines(error.stack ?? String(error))}\n`)
     return this.exit(EXIT.bug)
   }
+}
+
+/** oclif's message without its advice; for a missing argument its name is enough. */
+function usageMessage(error: Error & { args?: { name: string }[] }): string {
+  if (/^Missing \d+ required arg/.test(error.message) && error.args !== undefined) {
+    return `${error.args.map((a) => a.name.toUpperCase()).join(' and ')} is missing`
+  }
+  return error.message.replace(/\n?See more help with --help\s*$/, '').trim()
 }
 
 /** Control characters made visible, line ends kept. */

@@ -88,7 +88,7 @@ export class MysqlConversation {
   }
 
   data(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
-    if (this.done || start >= end) return
+    if (this.done || start >= end || this.c.handedOver) return
     const c = this.c
     c.at = at
     c.frame = frame
@@ -106,7 +106,7 @@ export class MysqlConversation {
 
   /** `bytes` of a direction were never seen. */
   gap(dir: Direction, bytes: number, _why: string, at: Instant, frame: number): void {
-    if (this.done || bytes <= 0) return
+    if (this.done || bytes <= 0 || this.c.handedOver) return
     const c = this.c
     c.at = at
     c.frame = frame
@@ -222,10 +222,7 @@ export class MysqlConversation {
     let p = start
     for (;;) {
       p = reader.feed(buf, p, end)
-      if (this.c.handedOver) {
-        this.done = true
-        return
-      }
+      if (this.c.handedOver) return
       if (this.c.compressed && this.compressedServer === null) {
         this.compress()
         if (p < end) this.fromServer(buf, p, end)

@@ -29,7 +29,7 @@ export function chain(
     ...legs.map((leg, i) => label(i < legs.length - 1 ? proxyName(leg.session) : serverName(leg.session), leg.server, finding)),
   ].map((node) => style.clean(node))
   const cutLeg = legs.findIndex((leg) => leg.session?.id === session?.id)
-  const mark = session === undefined ? '' : style.clean(markText(session, occurrence.at))
+  const mark = session === undefined ? '' : style.clean(markText(session, occurrence.at, finding))
   const margin = ' '.repeat(indent)
   const arrow = `${style.glyph.line.repeat(ARROW - 1)}${style.glyph.right}`
   const oneLine = nodes.join(` ${arrow} `)
@@ -78,8 +78,7 @@ function legsOf(o: Occurrence, session: SessionReport | undefined, sessions: Rea
 
 function label(name: string, endpoint: string, finding: Finding): string {
   const { address, product, role } = finding.culprit
-  const ip = endpoint.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
-  if (address !== ip || role === 'client' || role === 'middlebox') return `${name} ${endpoint}`
+  if (address !== hostOf(endpoint) || role === 'client' || role === 'middlebox') return `${name} ${endpoint}`
   if (product !== null) return `${product} ${endpoint}`
   return role === 'proxy' ? `proxy ${endpoint}` : `${name} ${endpoint}`
 }
@@ -89,6 +88,9 @@ export function proxyName(s: SessionReport | undefined): string {
   const flavor = s?.mysql?.flavor ?? ''
   return PROXY_FLAVORS.has(flavor) ? (FLAVOR_NAMES[flavor] ?? 'proxy') : 'proxy'
 }
+
+/** Address of an endpoint, without port and brackets. */
+const hostOf = (endpoint: string): string => endpoint.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
 
 function clientName(s: SessionReport | undefined): string {
   return s?.mysql?.attributes['program_name'] ?? s?.mysql?.user ?? 'client'
@@ -115,12 +117,14 @@ export function serverName(s: SessionReport | undefined): string {
   return `${name}${version}`
 }
 
-/** `17:18:51.043 RST by the server after 13.0 s of silence`. */
-function markText(s: SessionReport, at: string): string {
+/** `17:18:51.043 RST by the server, 13.0 s after the last byte`. */
+function markText(s: SessionReport, at: string, finding: Finding): string {
   const { how, by, silenceSeconds } = s.ending
   if (how === 'open') return ''
   const what = how === 'timeout' ? 'no answer any more' : how === 'unknown' ? 'ended' : how.toUpperCase()
-  const who = by === 'unknown' || how === 'timeout' ? '' : ` by the ${by}`
+  // The accepting side of a front leg is the proxy, and so is the opening side of a back leg.
+  const proxy = finding.culprit.role === 'proxy' && hostOf(by === 'client' ? s.client : s.server) === finding.culprit.address
+  const who = by === 'unknown' || how === 'timeout' ? '' : ` by the ${proxy ? 'proxy' : by}`
   const silence = silenceSeconds > 0 ? `, ${seconds(silenceSeconds)} after the last byte` : ''
   return `${timeOfDay(at)} ${what}${who}${silence}`
 }

@@ -10,7 +10,14 @@ export type Token = { column: number } & (
   | { kind: 'open' | 'close' | 'and' | 'or' | 'not' | 'end' }
 )
 
-const KEYWORDS: Readonly<Record<string, 'and' | 'or' | 'not'>> = { and: 'and', or: 'or', not: 'not', '&&': 'and', '||': 'or', '!': 'not' }
+const KEYWORDS: ReadonlyMap<string, 'and' | 'or' | 'not'> = new Map([
+  ['and', 'and'],
+  ['&&', 'and'],
+  ['or', 'or'],
+  ['||', 'or'],
+  ['not', 'not'],
+  ['!', 'not'],
+])
 
 // Longest operators first; a word is anything up to space, quote, bracket or operator, so that 10.0.0.1:3306 and a.pcap:12 are one.
 const LEX = /\s+|(&&|\|\|)|(==|!=|<=|>=|=|<|>|~)|([()])|(!)|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^\s()"'=!<>~&|]+)/y
@@ -28,13 +35,13 @@ export function lexFilter(source: string): Token[] {
     const column = at
     at = LEX.lastIndex
     const sign = m[1] ?? m[4]
-    if (sign !== undefined) tokens.push({ kind: KEYWORDS[sign]!, column })
+    if (sign !== undefined) tokens.push({ kind: KEYWORDS.get(sign)!, column })
     else if (m[2] !== undefined) tokens.push({ kind: 'op', text: (m[2] === '=' ? '==' : m[2]) as Operator, column })
     else if (m[3] !== undefined) tokens.push({ kind: m[3] === '(' ? 'open' : 'close', column })
     else if (m[5] !== undefined || m[6] !== undefined) {
       tokens.push({ kind: 'string', text: (m[5] ?? m[6])!.replace(/\\(["'\\])/g, '$1'), column })
     } else if (m[7] !== undefined) {
-      const keyword = KEYWORDS[m[7].toLowerCase()]
+      const keyword = KEYWORDS.get(m[7].toLowerCase())
       tokens.push(keyword === undefined ? { kind: 'word', text: m[7], column } : { kind: keyword, column })
     }
   }

@@ -134,12 +134,17 @@ function list(value: FilterValue): readonly (string | number)[] {
   return value === null ? [] : Array.isArray(value) ? value : [value as string | number]
 }
 
-const UNIT_SECONDS: Readonly<Record<string, number>> = { us: 1e-6, µs: 1e-6, ms: 1e-3, s: 1, m: 60, min: 60, h: 3600, d: 86_400 }
+/** Seconds per unit, or units per second where that is the whole number. */
+const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, min: 60, h: 3600, d: 86_400 }
+const PER_SECOND: Readonly<Record<string, number>> = { us: 1e6, µs: 1e6, ms: 1e3 }
 
 /** `300s`, `5m`, `250ms`, `1.5h`; a bare number is seconds. Null when it is none. */
 export function durationSeconds(text: string): number | null {
   const m = /^(\d+(?:\.\d+)?)(us|µs|ms|s|m|min|h|d)?$/.exec(text)
-  return m === null ? null : Number(m[1]) * UNIT_SECONDS[m[2] ?? 's']!
+  if (m === null) return null
+  const unit = m[2] ?? 's'
+  const parts = PER_SECOND[unit]
+  return parts === undefined ? Number(m[1]) * UNIT_SECONDS[unit]! : Number(m[1]) / parts
 }
 
 const number = (text: string): number | null => (/^-?\d+(?:\.\d+)?$/.test(text) ? Number(text) : null)

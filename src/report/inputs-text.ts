@@ -2,7 +2,7 @@
 import { proxyName, serverName } from './chain.ts'
 import type { InputReport, Report, SessionReport } from './model.ts'
 import type { Style } from './style.ts'
-import { count, dateAndTime, grouped, seconds, secondsBetween } from './words.ts'
+import { bytes, count, dateAndTime, grouped, seconds, secondsBetween } from './words.ts'
 import { displayWidth, hang, padEnd } from './wrap.ts'
 
 /** Inputs told one by one; the rest are counted. */
@@ -24,11 +24,12 @@ export function* inputLines(report: Report, style: Style): Iterable<string> {
 }
 
 function inputFacts(input: InputReport, report: Report): string {
-  if (input.kind === 'keylog') return `TLS key log, ${count(input.lines ?? 0, 'line')}`
-  if (input.kind === 'log') {
+  if (input.kind !== 'capture') {
+    const what = input.kind === 'keylog' ? 'TLS key log' : 'log'
+    if (input.lines === undefined) return `${what}, ${bytes(input.bytes)}, not read`
     const recognised = input.recognised === undefined ? '' : `, ${grouped(input.recognised)} recognised`
     const clock = input.clockOffsetSeconds ? `, clock ${input.clockOffsetSeconds > 0 ? '+' : ''}${input.clockOffsetSeconds.toFixed(3)} s` : ''
-    return `${count(input.lines ?? 0, 'line')}${recognised}${clock}`
+    return `${what}, ${count(input.lines, 'line')}${recognised}${clock}`
   }
   const facts = [`${count(input.packets ?? 0, 'frame')}`]
   if (input.firstAt) {

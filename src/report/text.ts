@@ -104,13 +104,17 @@ function* whatWasNotSeen(report: Report, causes: readonly Finding[], limits: rea
   yield ''
   yield `  ${style.bold(atLength && blind.length > 0 ? 'Why nothing was found' : 'What limits this answer')}`
   for (const why of blind) yield* hang(`    ${style.glyph.dot} `, style.clean(why), style.width)
-  const shown = atLength ? limits : limits.slice(0, LIMITS_SHOWN)
-  for (const { input, anomaly: a } of shown) {
+  const kinds = limitsByKind(limits)
+  const shown = atLength ? kinds : kinds.slice(0, LIMITS_SHOWN)
+  for (const same of shown) {
+    const { input, anomaly: a } = same[0]!
     const where = a.firstFrame > 0 ? `, first at frame ${grouped(a.firstFrame)}` : ''
-    const facts = `${input}: ${a.kind} ${style.glyph.times}${grouped(a.count)}${where}. ${a.means}`
+    const others = same.length > 1 ? ` and ${count(same.length - 1, 'other input')}` : ''
+    const times = same.reduce((n, l) => n + l.anomaly.count, 0)
+    const facts = `${input}${others}: ${a.kind} ${style.glyph.times}${grouped(times)}${where}. ${a.means}`
     yield* hang(`    ${style.glyph.dot} `, style.clean(facts), style.width)
   }
-  if (limits.length > shown.length) yield `    and ${grouped(limits.length - shown.length)} more: --format json has all`
+  if (kinds.length > shown.length) yield `    and ${grouped(kinds.length - shown.length)} more: --format json has all`
   if (!atLength) return
   const advice = captureAdvice(limits)
   yield ''
@@ -119,10 +123,21 @@ function* whatWasNotSeen(report: Report, causes: readonly Finding[], limits: rea
   yield `    ${style.cyan(tcpdumpLine(serverPorts(report)))}`
 }
 
+/** The same trouble in several inputs is said once. */
+function limitsByKind(limits: readonly Limit[]): Limit[][] {
+  const kinds = new Map<string, Limit[]>()
+  for (const limit of limits) {
+    const same = kinds.get(limit.anomaly.kind)
+    if (same === undefined) kinds.set(limit.anomaly.kind, [limit])
+    else same.push(limit)
+  }
+  return [...kinds.values()]
+}
+
 function* bugLines(report: Report, style: Style): Iterable<string> {
   for (const b of report.bugs ?? []) {
     yield ''
-    const says = `A bug of ours: rule ${b.rule} failed on ${b.session} (${b.message}). The other rules ran. Please report it.`
+    const says = `A bug of ours: rule ${b.rule} failed on ${b.session} (${b.message.split('\n')[0]}). The other rules ran. Please report it.`
     yield* hang('  ', style.clean(says), style.width, style.red)
   }
 }

@@ -68,6 +68,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
 
   finished(recorder: SessionRecorder, how: CloseHow, at: Instant): void {
     const conn = recorder.conn
+    recorder.trace?.handshake(conn)
     if (recorder.recognisedBy === null && recorder.tls === null) {
       const known = this.options.isMysqlPort(conn.ports[SERVER])
       // Bytes that were looked at and are not MySQL's are nobody's session.

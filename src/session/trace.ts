@@ -5,7 +5,7 @@ import { decodeText } from '../core/bytes.ts'
 import { Command, commandName } from '../mysql/commands.ts'
 import type { TrackedChange } from '../mysql/listener.ts'
 import { statusNames } from '../mysql/status.ts'
-import { TcpFact } from '../tcp/connection.ts'
+import { type Connection, TcpFact } from '../tcp/connection.ts'
 
 export interface TraceEvent {
   at: Instant
@@ -60,6 +60,20 @@ export class Trace {
     this.kept[this.oldest] = event
     this.oldest = (this.oldest + 1) % this.limit
     this.dropped++
+  }
+
+  /** The handshake, known only once the connection is: goes before everything else. */
+  handshake(conn: Connection): void {
+    if (this.dropped > 0) return
+    const before: TraceEvent[] = []
+    const put = (dir: Direction, at: Instant, frame: number, what: string, says: string): void => {
+      if (frame > 0) before.push({ at, frame, dir, layer: 'tcp', what, says, emphasis: false })
+    }
+    const again = conn.synRetransmissions === 0 ? '' : `sent ${conn.synRetransmissions + 1} times`
+    put(CLIENT, conn.synAt, conn.synFrame, 'SYN', again)
+    put(SERVER, conn.synAckAt, conn.synAckFrame, 'SYN-ACK', '')
+    put(CLIENT, conn.establishedAt, conn.establishedFrame, 'ACK', 'connected')
+    this.kept.unshift(...before.sort((a, b) => a.frame - b.frame))
   }
 
   tcp(fact: TcpFact, dir: Direction, at: Instant, frame: number, value: number): void {
