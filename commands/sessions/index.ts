@@ -25,17 +25,17 @@ export default class Sessions extends AnalysisCommand {
     output: OUTPUT_FLAGS.output,
     redact: OUTPUT_FLAGS.redact,
     format: Flags.string({ summary: 'What to print.', options: ['table', 'json', 'ndjson'], default: 'table', helpValue: 'table|json|ndjson', helpGroup: 'OUTPUT' }),
-    sort: Flags.string({ summary: 'Order of the rows.', options: SESSION_ORDERS, default: 'start', helpValue: SESSION_ORDERS.join('|'), helpGroup: 'OUTPUT' }),
+    sort: Flags.string({ summary: 'Order of the rows; start when not given.', options: SESSION_ORDERS, helpValue: SESSION_ORDERS.join('|'), helpGroup: 'OUTPUT' }),
     limit: Flags.integer({ summary: `Rows to show, 0 for all. The table stops at ${ROWS} by itself.`, min: 0, helpValue: 'N', helpGroup: 'OUTPUT' }),
   }
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Sessions)
-    const sort = flags.sort as SessionOrder
+    const sort = (flags.sort ?? 'start') as SessionOrder
     const table = flags.format === 'table'
     const limit = flags.limit ?? (table ? ROWS : 0)
     await this.analyseAndPrint(analyze, args.input, { ...flags, format: table ? 'text' : flags.format }, {
-      text: (report, style) => renderSessions(report, style, { sort, limit }),
+      text: (report, style) => renderSessions(report, style, flags.sort === undefined ? { limit } : { sort, limit }),
       narrow: (report) => {
         if (table) return report
         const sorted = sortSessions(report.sessions, sort)

@@ -22,6 +22,8 @@ import { ServerSide } from './server-side.ts'
 export interface ConversationOptions {
   /** The port is known for MySQL: a plausible command alone convinces, and other protocols on it are told. */
   assumeMysql: boolean
+  /** The SYN was seen: the sides are never swapped. */
+  sidesKnown?: boolean
   /** The connection is known to be compressed though its login was not seen. */
   compressedHint?: boolean
 }
@@ -73,7 +75,7 @@ export class MysqlConversation {
     c.server = this.server
     this.assumed = options.assumeMysql
     this.onFlip = onFlip
-    this.recogniser = new Recogniser(options.assumeMysql)
+    this.recogniser = new Recogniser(options.assumeMysql, options.sidesKnown === true)
     this.compressedHint = options.compressedHint === true
   }
 

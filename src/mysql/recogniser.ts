@@ -47,11 +47,14 @@ export class Recogniser {
   /** Another protocol that the client spoke before the server said anything; '' when it did not. */
   foreign = ''
   private readonly assumed: boolean
+  private readonly sidesKnown: boolean
   private heldBytes = 0
   private seenBytes = 0
 
-  constructor(assumed: boolean) {
+  /** `sidesKnown`: the SYN was seen, so nothing in the bytes can make the client the server. */
+  constructor(assumed: boolean, sidesKnown: boolean) {
     this.assumed = assumed
+    this.sidesKnown = sidesKnown
   }
 
   /** Looks at the next bytes. While undecided they are held if they may be wanted later, otherwise forgotten. */
@@ -85,7 +88,7 @@ export class Recogniser {
     const s = this.probe(SERVER)
     const straight = this.look(c, s, false)
     if (straight !== null && straight.kind !== 'undecided') return straight
-    const turned = this.look(s, c, true)
+    const turned = this.sidesKnown ? null : this.look(s, c, true)
     if (turned?.kind === 'mysql') return turned
     const verdict = straight ?? turned
     return verdict?.kind === 'undecided' && this.heldBytes > LIMITS.recogniseBytes ? null : verdict

@@ -66,7 +66,7 @@ function mysqlReport(s: Session): SessionReport['mysql'] {
   const cut = s.sides[CLIENT].snaplenBytes + s.sides[SERVER].snaplenBytes
   if (cut > 0) limits.push(`${cut} bytes cut by the snapshot length`)
   if (m.resynced > 0) limits.push(`decoding resumed ${m.resynced} time${m.resynced === 1 ? '' : 's'} after a gap`)
-  for (const u of m.unreadable) limits.push(`${sideName(u.dir)} frame ${u.frame}: ${u.what}`)
+  for (const u of s.foreign) limits.push(`${sideName(u.dir)} frame ${u.frame}: ${u.what}`)
   return {
     serverVersion: m.greeting?.serverVersion ?? null,
     connectionId: m.greeting?.connectionId ?? null,

@@ -18,7 +18,7 @@ export const RST_FAMILIES: readonly string[] = ['cut', 'idle']
 /** Rows told in the table; the JSON has all. */
 const ROWS = 50
 /** Columns of a lost statement: on a wide terminal, and on one of 80. */
-const STATEMENT = { wide: 48, narrow: 24 }
+const STATEMENT = { wide: 32, narrow: 24 }
 /** From this width on the longer statement leaves room for the other columns. */
 const WIDE = 110
 

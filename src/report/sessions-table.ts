@@ -29,6 +29,9 @@ const ORDERS = {
 export type SessionOrder = keyof typeof ORDERS
 export const SESSION_ORDERS = Object.keys(ORDERS) as SessionOrder[]
 
+/** The column that shows what an order goes by: it stays when others have to go. */
+const SHOWN_BY: Partial<Record<SessionOrder, string>> = { start: 'start', duration: 'lasted', silence: 'quiet', commands: 'cmds', client: 'client', server: 'server', user: 'user' }
+
 export function sortSessions(sessions: readonly SessionReport[], order: SessionOrder): SessionReport[] {
   const by: Compare = ORDERS[order]
   return [...sessions].sort((a, b) => by(a, b) || compareText(a.startAt, b.startAt) || compareText(a.id, b.id))
@@ -48,7 +51,9 @@ function* lines(report: Report, style: Style, options: SessionsTableOptions): It
     yield '  No session.'
     return
   }
-  yield* renderTable(columns(broken, style), shown, style)
+  const by = options.sort === undefined ? undefined : SHOWN_BY[options.sort]
+  const wanted = columns(broken, style).map((c) => (c.head === by ? { ...c, yields: 0 } : c))
+  yield* renderTable(wanted, shown, style)
   yield ''
   const hidden = sorted.length - shown.length + report.summary.notListed
   const tail = hidden > 0 ? `, ${grouped(hidden)} more not shown` : ''

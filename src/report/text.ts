@@ -3,7 +3,7 @@
  * to do next (contract.md section 6). Plain words; no colour, no Unicode and 80 columns lose no fact.
  */
 import { sessionIndex } from './chain.ts'
-import { captureAdvice, type Limit, notableLimits, sawPackets, serverPorts, tcpdumpLine } from './completeness.ts'
+import { captureAdvice, costsEvidence, type Limit, notableLimits, sawPackets, serverPorts, tcpdumpLine } from './completeness.ts'
 import { type FindingTextOptions, findingText, infoLine } from './finding-text.ts'
 import { inputLines } from './inputs-text.ts'
 import { pathsFor } from './look.ts'
@@ -115,7 +115,7 @@ function* whatWasNotSeen(report: Report, causes: readonly Finding[], limits: rea
     yield* hang(`    ${style.glyph.dot} `, style.clean(facts), style.width)
   }
   if (kinds.length > shown.length) yield `    and ${grouped(kinds.length - shown.length)} more: --format json has all`
-  if (!atLength) return
+  if (!atLength || (blind.length === 0 && !limits.some((l) => costsEvidence(l.anomaly)))) return
   const advice = captureAdvice(limits)
   yield ''
   yield `  ${style.bold('To see more')}`

@@ -52,7 +52,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
   open(conn: Connection): StreamSink {
     const recorder = new SessionRecorder(conn, this, this.limits)
     const assumeMysql = this.options.isMysqlPort(conn.ports[SERVER])
-    recorder.conversation = new MysqlConversation(recorder, this.anomalies, { assumeMysql }, () => conn.flip())
+    recorder.conversation = new MysqlConversation(recorder, this.anomalies, { assumeMysql, sidesKnown: conn.roleBy === 'syn' }, () => conn.flip())
     if (this.options.trace === `${this.options.input}:${conn.stream}`) {
       this.trace = new Trace(this.limits.traceEvents)
       recorder.trace = this.trace
@@ -122,6 +122,10 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
         toServer: conn.synFrame > 0 && conn.synAckFrame > 0 ? conn.synAckAt - conn.synAt : -1,
         toClient: conn.synAckFrame > 0 && conn.establishedFrame > 0 ? conn.establishedAt - conn.synAckAt : -1,
       },
+      challengeFrame: conn.challengeFrame,
+      challengeAt: conn.challengeAt,
+      icmpErrors: conn.icmpErrors,
+      foreign: r.unreadables,
       connState: conn.connState,
       history: conn.history,
       sides: [sideFacts(c), sideFacts(s)],
@@ -154,7 +158,6 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       kills: r.kills,
       lastStatusFlags: r.statusFlags,
       outOfOrder: r.outOfOrders,
-      unreadable: r.unreadables,
       resynced: r.resyncs,
       inferred: r.notes,
       longestIdle: r.longestIdle,
@@ -197,6 +200,16 @@ function sideFacts(h: Half): SideFacts {
     lostBytes: h.lostBytes,
     snaplenBytes: h.snaplenBytes,
     unacknowledged: h.unacknowledged,
+    firstUnansweredAt: h.retransmissionsUnanswered > 0 ? h.firstUnansweredAt : 0,
+    firstUnansweredFrame: h.retransmissionsUnanswered > 0 ? h.firstUnansweredFrame : 0,
+    lastRetransmissionAt: h.lastRetransmissionAt,
+    lastRetransmissionFrame: h.lastRetransmissionFrame,
+    largestUnanswered: h.retransmissionsUnanswered > 0 ? h.largestUnanswered : 0,
+    smallestUnanswered: h.retransmissionsUnanswered > 0 ? h.smallestUnanswered : 0,
+    maxSegmentSize: h.maxSegmentSize,
+    lastKeepAliveAt: h.lastKeepAliveAt,
+    zeroWindowFrame: h.zeroWindowFrame,
+    lostFrame: h.lostFrame,
     finAt: h.finAt,
     finFrame: h.finFrame,
     lastAt: h.lastAt,

@@ -90,6 +90,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   private arrivingOp = -1
   private arrivingAt: Instant = 0
   private arrivingFrame = 0
+  private arrivingLength = 0
   private lastReplyAt: Instant = -1
   private commandOfFlight = -1
 
@@ -201,7 +202,8 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     this.trace?.add('mysql', SERVER, at, frame, 'OK', 'logged in')
   }
 
-  commandBegin(op: number, _length: number, at: Instant, frame: number): void {
+  commandBegin(op: number, length: number, at: Instant, frame: number): void {
+    this.arrivingLength = length
     this.arrivingOp = op
     this.arrivingAt = at
     this.arrivingFrame = frame
@@ -394,6 +396,9 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   /** The command now outstanding as a fact; null when there is none. */
   outstanding(): CommandFact | null {
     const f = this.flight
+    // Server bytes that could not be placed came after it: they may have been its answer.
+    const unplaced = this.tls === null && this.conversation.answersUnknown
+    if (unplaced && f.size > 0 && this.conn.halves[SERVER].lastDataFrame > f.frame) return null
     if (f.size === 0) {
       if (this.arrivingOp < 0 || answerOf(this.arrivingOp) === Answer.none) return null
       return this.fact(this.arrivingOp, this.arrivingAt, this.arrivingFrame, false, 0, 0)
@@ -409,6 +414,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
       frame,
       text: op === OPAQUE ? null : this.statementText(op, this.commandOfFlight),
       complete,
+      length: this.arrivingLength,
       outcome: replyFrame > 0 ? 'response-begun' : 'delivered-unknown',
       replyFrame,
       replyAt,

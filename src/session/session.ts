@@ -6,7 +6,7 @@ import type { Direction } from '../core/direction.ts'
 import type { Duration, Instant } from '../core/time.ts'
 import type { Flavor, Greeting, Login, ProxyHeader, RecognisedBy } from '../mysql/listener.ts'
 import type { Outcome } from '../report/model.ts'
-import type { ResetFact, RoleBy } from '../tcp/connection.ts'
+import type { IcmpFact, ResetFact, RoleBy } from '../tcp/connection.ts'
 import type { CommandCounts } from './command-counts.ts'
 import type { TimelineEvent } from './timeline.ts'
 
@@ -28,6 +28,17 @@ export interface SideFacts {
   snaplenBytes: number
   /** Bytes sent and never acknowledged. */
   unacknowledged: number
+  /** First of the unanswered retransmissions, 0 if none, and their payload sizes. */
+  firstUnansweredAt: Instant
+  firstUnansweredFrame: number
+  lastRetransmissionAt: Instant
+  lastRetransmissionFrame: number
+  largestUnanswered: number
+  smallestUnanswered: number
+  maxSegmentSize: number
+  lastKeepAliveAt: Instant
+  zeroWindowFrame: number
+  lostFrame: number
   finAt: Instant
   finFrame: number
   lastAt: Instant
@@ -49,6 +60,8 @@ export interface CommandFact {
   text: string | null
   /** It arrived whole in the capture. */
   complete: boolean
+  /** Payload length that its header declares, bytes (of the first packet when split over several of 16 MiB). */
+  length: number
   outcome: Outcome
   /** First and last frame of the answer, 0 if none. */
   replyFrame: number
@@ -135,7 +148,6 @@ export interface MysqlFacts {
   kills: readonly KillFact[]
   lastStatusFlags: number
   outOfOrder: { count: number; frame: number; expected: number; got: number }
-  unreadable: readonly { dir: Direction; what: string; frame: number }[]
   resynced: number
   inferred: readonly string[]
   /** Longest idle time between an answer and the next command, and that command's time. */
@@ -173,6 +185,12 @@ export interface Session {
   synRetransmissions: number
   /** From the capture point to the server and back (SYN to SYN-ACK), and to the client and back (SYN-ACK to ACK); -1 unknown. */
   handshakeTimes: { toServer: Duration; toClient: Duration }
+  /** Frame and time of an ACK that answered the SYN instead of SYN-ACK; 0 if none. */
+  challengeFrame: number
+  challengeAt: Instant
+  icmpErrors: readonly IcmpFact[]
+  /** What was said that is not MySQL, on a connection that is or should be: 'http', 'tls-client-hello', 'ssh' … */
+  foreign: readonly { dir: Direction; what: string; frame: number }[]
   connState: string
   history: string
   sides: [SideFacts, SideFacts]

@@ -3,7 +3,15 @@
  * costs more than all other work on a packet together. One entry per endpoint pair and family, whatever number of
  * connections use it one after the other; a finished connection leaves the entry but not its memory.
  */
-import type { SegmentView } from '../packet/segment-view.ts'
+
+/** What identifies the endpoints of a packet. */
+export interface Endpoints {
+  family: number
+  srcIp: number
+  dstIp: number
+  srcPort: number
+  dstPort: number
+}
 
 /** An entry: low address, high address, ports, family, and the row of its connection. */
 const STRIDE = 8
@@ -29,7 +37,7 @@ export class ConnectionTable {
   sourceIsLow = false
 
   /** Entry of the segment's endpoint pair; a new one when there is none. */
-  find(s: SegmentView): number {
+  find(s: Endpoints): number {
     const src = s.srcIp | 0
     const dst = s.dstIp | 0
     const srcLow = src < dst || (src === dst && s.srcPort <= s.dstPort)

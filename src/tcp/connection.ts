@@ -29,6 +29,22 @@ export interface ResetFact {
   dataLength: number
 }
 
+/** An ICMP error (RFC 792, RFC 4443) that quotes a segment of this connection. */
+export interface IcmpFact {
+  at: Instant
+  frame: number
+  type: number
+  code: number
+  /** Next-hop MTU (RFC 1191), 0 when not given. */
+  mtu: number
+  /** Whose segment was refused. */
+  about: Direction
+  reporterIp: number
+}
+
+const ICMP_KEPT = 4
+const NONE: readonly IcmpFact[] = Object.freeze([])
+
 /** Facts that the timeline of a session wants to know of; all of them rare. */
 export const TcpFact = { retransmission: 0, zeroWindow: 1, windowOpen: 2, keepAlive: 3, rst: 4, fin: 5, gap: 6, outOfOrder: 7 } as const
 export type TcpFact = (typeof TcpFact)[keyof typeof TcpFact]
@@ -70,6 +86,12 @@ export class Connection {
   synAckAt: Instant = 0
   establishedFrame = 0
   establishedAt: Instant = 0
+
+  /** A SYN answered by a mere ACK (RFC 5961 4.2 challenge ACK, RFC 9293 3.6.1 TIME-WAIT): the endpoints were still in use. */
+  challengeFrame = 0
+  challengeAt: Instant = 0
+  /** ICMP errors about this connection, the first few. */
+  icmpErrors: readonly IcmpFact[] = NONE
 
   resets: ResetFact[] = []
   resetCount = 0
@@ -127,6 +149,10 @@ export class Connection {
     if ((half.seen & bit) !== 0) return
     half.seen |= bit
     this.history += dir === CLIENT ? lower.toUpperCase() : lower
+  }
+
+  keepIcmp(fact: IcmpFact): void {
+    if (this.icmpErrors.length < ICMP_KEPT) this.icmpErrors = [...this.icmpErrors, fact]
   }
 
   /** Keeps the facts of a RST, the first few of a connection. */

@@ -50,6 +50,12 @@ export class Half {
   retransmissions = 0
   lastRetransmissionAt: Instant = 0
   lastRetransmissionFrame = 0
+  /** First of the retransmissions since the peer last acknowledged something new. */
+  firstUnansweredAt: Instant = 0
+  firstUnansweredFrame = 0
+  /** Payload of the largest retransmitted segment since then, and of the smallest; 0 when there is none. */
+  largestUnanswered = 0
+  smallestUnanswered = 0
   outOfOrder = 0
   keepAlives = 0
   lastKeepAliveAt: Instant = 0

@@ -90,7 +90,15 @@ export class Reassembly {
       return
     }
     half.retransmissions++
-    half.retransmissionsUnanswered++
+    if (half.retransmissionsUnanswered++ === 0) {
+      half.firstUnansweredAt = s.at
+      half.firstUnansweredFrame = s.frame
+      half.largestUnanswered = s.dataLength
+      half.smallestUnanswered = s.dataLength
+    } else {
+      half.largestUnanswered = Math.max(half.largestUnanswered, s.dataLength)
+      half.smallestUnanswered = Math.min(half.smallestUnanswered, s.dataLength)
+    }
     half.lastRetransmissionAt = s.at
     half.lastRetransmissionFrame = s.frame
     conn.letter(Seen.t, 't', dir)

@@ -8,7 +8,7 @@ import { CLIENT, type Direction, otherSide, SERVER } from '../core/direction.ts'
 import type { AnomalyLog } from '../core/anomaly.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Instant } from '../core/time.ts'
-import { ACK, FIN, RST, type SegmentSink, type SegmentView, SYN } from '../packet/segment-view.ts'
+import { ACK, FIN, type IcmpErrorView, RST, type SegmentSink, type SegmentView, SYN } from '../packet/segment-view.ts'
 import { Connection, type RoleBy, Seen, TcpFact } from './connection.ts'
 import { ConnectionTable, FORGOTTEN } from './connection-table.ts'
 import type { Half } from './half.ts'
@@ -166,6 +166,15 @@ export class TcpLayer implements SegmentSink {
     this.reassembly.accept(conn, dir, me, s, seq)
   }
 
+  /** An ICMP error belongs to the connection that it quotes, if that is known; it opens none. */
+  icmpError(e: IcmpErrorView): void {
+    const row = this.table.row(this.table.find(e))
+    if (row < 0) return
+    const conn = this.conns[row]!
+    const about = this.table.sourceIsLow ? conn.lowIs : otherSide(conn.lowIs)
+    conn.keepIcmp({ at: e.at, frame: e.frame, type: e.type, code: e.code, mtu: e.mtu, about, reporterIp: e.reporterIp })
+  }
+
   /** Connections that are open or linger; for memory figures. */
   get held(): number {
     return this.open.size
@@ -245,7 +254,13 @@ export class TcpLayer implements SegmentSink {
       this.syn(conn, dir, me, s, seq)
       seq = (seq + 1) | 0
     }
-    if ((flags & ACK) !== 0) this.acknowledge(conn, dir, peer, s)
+    if ((flags & ACK) !== 0) {
+      if (!syn && dir === SERVER && conn.synFrame > 0 && conn.synAckFrame === 0 && conn.challengeFrame === 0) {
+        conn.challengeFrame = s.frame
+        conn.challengeAt = s.at
+      }
+      this.acknowledge(conn, dir, peer, s)
+    }
     if (!syn && (s.window === 0 || me.zeroWindowSince >= 0)) this.zeroWindow(conn, dir, me, s)
     me.window = s.window
     me.ttl = s.ttl

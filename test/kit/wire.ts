@@ -3,11 +3,13 @@
  * delayed ACKs (RFC 1122 4.2.3.2), losses. Time is in whole microseconds; it moves only by `wait`, by who speaks after
  * whom (a round trip as seen from the vantage) and by 2 µs per frame.
  */
-import { type Endpoint, endpoint, tcpFrame } from './frame.ts'
+import { tcpFrame } from './frame.ts'
+import { Host, type SideName } from './host.ts'
+
+export type { SideName } from './host.ts'
 
 export const Flag = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16 } as const
 
-export type SideName = 'client' | 'server'
 /** A time span as text: '0.5ms', '3s', '8h'. */
 export type Span = `${number}${'us' | 'ms' | 's' | 'min' | 'h'}`
 
@@ -57,50 +59,6 @@ export interface SegmentOverride {
 
 const DELAYED_ACK_US = 40_000
 const FRAME_US = 2
-
-/** One end of the connection. */
-export class Host {
-  readonly name: SideName
-  readonly endpoint: Endpoint
-  readonly ttl: number
-  readonly isn: number
-  /** Next sequence number to send. */
-  next: number
-  /** Next sequence number expected from the peer. */
-  expected = 0
-  window = 502
-  ipId: number
-  /** Sends nothing by itself: no ACKs. */
-  mute = false
-  /** Data segments received and not acknowledged yet; `ackDueAt` is when the delayed ACK leaves. */
-  unacked = 0
-  ackDueAt = 0
-  /** The last segments sent, for retransmission. */
-  last: { seq: number; flags: number; payload: Uint8Array } | null = null
-  /** Segments received beyond a hole: [first, end) pairs. */
-  readonly beyond: [number, number][] = []
-
-  constructor(name: SideName, at: string, ttl: number, isn: number) {
-    this.name = name
-    this.endpoint = endpoint(at)
-    this.ttl = ttl
-    this.isn = isn
-    this.next = isn
-    this.ipId = name === 'client' ? 0x1000 : 0x8000
-  }
-
-  /** Takes in [seq, seq + length) as a receiver does; false when it left a hole before it. */
-  receive(seq: number, length: number): boolean {
-    this.beyond.push([seq, (seq + length) >>> 0])
-    this.beyond.sort((a, b) => (a[0] - b[0]) | 0)
-    const before = this.expected
-    for (const [first, end] of this.beyond) {
-      if (((first - this.expected) | 0) <= 0 && ((end - this.expected) | 0) > 0) this.expected = end
-    }
-    this.beyond.splice(0, this.beyond.length, ...this.beyond.filter(([, end]) => ((end - this.expected) | 0) > 0))
-    return this.expected !== before
-  }
-}
 
 export class Wire {
   readonly client: Host

@@ -5,7 +5,7 @@
 import { CLIENT, SERVER } from '../../core/direction.ts'
 import { formatDuration, NS_PER_MS } from '../../core/time.ts'
 import type { Confidence } from '../../report/model.ts'
-import type { CommandFact, FirstClose, Session } from '../../session/session.ts'
+import type { CommandFact, ErrorFact, FirstClose, Session } from '../../session/session.ts'
 import { acceptingSide, closeEvidence, commandEvidence, commandWords, networkExcluded, seconds, silenceEvidence } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
 import { commandName as commandOf } from '../../mysql/commands.ts'
@@ -24,6 +24,8 @@ const LOST_BEHIND = new Set([2006, 2013, 2026, 2055])
 interface Cut {
   lost: CommandFact
   first: FirstClose
+  /** Where the close began: this leg, or the server leg behind it whose close was passed on. Both legs tell one cause. */
+  root: { session: Session; first: FirstClose }
   culprit: Culprit
   confidence: Confidence
   /** What the close met. */
@@ -66,7 +68,7 @@ export default defineRule({
     ],
     detail: {
       how: 'outstanding: cut before the answer was whole; reused: closed while idle, a later command was refused; proxy-error: a proxy answered with a client library’s error and closed',
-      close: 'fin or rst',
+      close: 'fin or rst: what the culprit sent first',
       serverError: 'error code that the server sent before the close, null if none',
     },
     sample: 'rst-after-query',
@@ -84,6 +86,7 @@ function serverSideCut(s: Session, fleet: Fleet): Cut | null {
   if (first === null || lost === null || first.by !== SERVER || s.ending.quit) return null
   let culprit = acceptingSide(s, fleet)
   const extra: RuleEvidence[] = []
+  let root = { session: s, first }
   const excluded = ['a timeout or exit of the client: it had not closed']
   let confidence: Confidence = s.roleBy === 'first-packet' ? 'possible' : 'likely'
   // A proxy that only passed on what its server leg met is not the first cause.
@@ -91,12 +94,13 @@ function serverSideCut(s: Session, fleet: Fleet): Cut | null {
   const backFirst = back?.ending.first ?? null
   if (back !== null && backFirst !== null && backFirst.at <= first.at + NS_PER_MS) {
     extra.push({ ...closeEvidence(back, backFirst), of: back })
+    root = { session: back, first: backFirst }
     if (backFirst.by === SERVER) culprit = acceptingSide(back, fleet)
     else excluded.push(`the server behind the proxy: ${s.serverIp} closed that leg itself`)
     confidence = 'likely'
   }
   const how = s.ending.lostAfterClose ? 'reused' : 'outstanding'
-  return { lost, first, culprit, confidence, how, extra, excluded }
+  return { lost, first, root, culprit, confidence, how, extra, excluded }
 }
 
 /** A proxy closed its own server leg right after it had sent a command, and its client had not left. */
@@ -112,6 +116,7 @@ function proxyOnItsServerLeg(s: Session, fleet: Fleet): Cut | null {
   return {
     lost,
     first,
+    root: { session: s, first },
     culprit: { role: 'proxy', address: s.clientIp, product: null },
     confidence: front === null ? 'possible' : 'likely',
     how: 'outstanding',
@@ -135,8 +140,10 @@ function proxyError(s: Session, fleet: Fleet): Cut | null {
     { kind: 'frames', frames: [error.frame], says: `ERR ${error.code} ${error.message}: an error of client libraries, so a proxy wrote it` },
   ]
   let lost: CommandFact | null = null
+  let root = { session: s, first }
   if (back !== null && backFirst !== null && backFirst.at <= first.at) {
     extra.push({ ...closeEvidence(back, backFirst), of: back })
+    root = { session: back, first: backFirst }
     lost = back.ending.lost
     if (backFirst.by === SERVER) culprit = acceptingSide(back, fleet)
     else extra.push({ kind: 'frames', frames: [backFirst.lastServerDataFrame], says: `the server, ${back.server}, had answered until then`, of: back })
@@ -148,20 +155,21 @@ function proxyError(s: Session, fleet: Fleet): Cut | null {
     frame: 0,
     text: error.statement,
     complete: true,
+    length: 0,
     outcome: 'delivered-unknown',
     replyFrame: 0,
     replyAt: error.at,
   }
-  return { lost, first, culprit, confidence: back === null ? 'possible' : 'likely', how: 'proxy-error', extra, excluded: [] }
+  return { lost, first, root, culprit, confidence: back === null ? 'possible' : 'likely', how: 'proxy-error', extra, excluded: [] }
 }
 
 function verdict(s: Session, cut: Cut, ctx: RuleContext): Verdict {
-  const { lost, first, culprit } = cut
-  const serverError = s.mysql?.errorFacts.filter((e) => e.phase !== 'reply' && e.at <= first.at && first.at - e.at < SAME_MOMENT).at(-1) ?? null
+  const { lost, first, root, culprit } = cut
+  const serverError = errorBefore(root.first, root.session)
   const evidence: RuleEvidence[] = lost.frame > 0 ? commandEvidence(lost) : []
   evidence.push(closeEvidence(s, first), ...cut.extra)
   if (serverError !== null) {
-    evidence.push({ kind: 'frames', frames: [serverError.frame], says: `the server said ${serverError.code} ${serverError.message}` })
+    evidence.push({ kind: 'frames', frames: [serverError.frame], says: `the server said ${serverError.code} ${serverError.message}`, of: root.session })
   }
   if (cut.how === 'reused') evidence.push(...silenceEvidence(first), seconds('reused after the close', lost.at - first.at))
   else evidence.push(seconds('from the command to the close', first.at - lost.at))
@@ -170,13 +178,14 @@ function verdict(s: Session, cut: Cut, ctx: RuleContext): Verdict {
   return {
     session: s,
     at: first.at,
-    cause: `${culprit.role} ${culprit.address} ${cut.how} ${first.how} ${serverError?.code ?? ''}`,
+    // What the culprit did, not how its neighbours passed it on.
+    cause: `${culprit.role} ${culprit.address} ${root.session === s ? cut.how : 'outstanding'} ${root.first.how} ${serverError?.code ?? ''}`,
     // A validation ping that meets a closed connection loses nothing.
     severity: lost.name === 'COM_PING' ? 'warning' : 'error',
     confidence: cut.confidence,
     culprit,
     title: (all) => title(all, culprit, cut.how, serverError),
-    detail: { how: cut.how, close: first.how, serverError: serverError?.code ?? null },
+    detail: { how: cut.how, close: root.first.how, serverError: serverError?.code ?? null },
     command: lost.name,
     statement: lost.text,
     outcome: lost.outcome,
@@ -184,6 +193,12 @@ function verdict(s: Session, cut: Cut, ctx: RuleContext): Verdict {
     excluded: [...cut.excluded, ...networkExcluded(s), ...killExcluded(s, ctx)],
     remedy: cut.how === 'reused' ? REUSED : OUTSTANDING,
   }
+}
+
+/** What the server said without being asked right before it closed. */
+function errorBefore(first: FirstClose, s: Session): ErrorFact | null {
+  const errors = s.mysql?.errorFacts.filter((e) => e.phase !== 'reply' && e.at <= first.at && first.at - e.at < SAME_MOMENT)
+  return errors?.at(-1) ?? null
 }
 
 function title(
