@@ -1,3 +1,4 @@
+/** The main job: inputs to report (contract.md section 1). */
 import { AnalysisCommand } from '../src/cli/analysis-command.ts'
 import { ANALYSIS_FLAGS, INPUTS } from '../src/cli/flags.ts'
 import { analyze } from '../src/index.ts'

@@ -57,8 +57,9 @@ export function parseWhen(text: string): When | null {
     const seconds = Number(clock[1]) * 3600 + Number(clock[2]) * 60 + Number(clock[3] ?? 0)
     return { kind: 'time-of-day', seconds, nanoseconds: fraction(clock[4]) }
   }
-  const full =
-    /^(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?\s?(Z|z|UTC|[+-]\d\d:?\d\d)?)?$/.exec(text)
+  const full = /^(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?\s?(Z|z|UTC|[+-]\d\d:?\d\d)?)?$/.exec(
+    text,
+  )
   if (!full) return null
   const zone = full[5] ?? 'Z'
   const offset = /^[+-]/.test(zone) ? zone.replace(/^([+-]\d\d):?(\d\d)$/, '$1:$2') : 'Z'

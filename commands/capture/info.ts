@@ -1,3 +1,4 @@
+/** What a capture holds and cannot show (contract.md section 1). */
 import { Args, Flags } from '@oclif/core'
 import { BaseCommand } from '../../src/cli/base-command.ts'
 import { type CaptureInfoReport, captureInfo } from '../../src/index.ts'
@@ -8,13 +9,21 @@ export default class CaptureInfo extends BaseCommand {
   static override description =
     'Frames, times, interfaces, servers, and everything that limits an analysis, with the way to capture better. ' +
     '--cross-check reads the file a second time with the independent pcap-parser package and compares frame by frame.'
-  static override examples = ['<%= config.bin %> capture info capture.pcap', '<%= config.bin %> capture info capture.pcap --cross-check']
+  static override examples = [
+    '<%= config.bin %> capture info capture.pcap',
+    '<%= config.bin %> capture info capture.pcap --cross-check',
+  ]
   static override args = {
     file: Args.string({ description: 'capture files; - is stdin', required: true, multiple: true, ignoreStdin: true }),
   }
   static override flags = {
     'cross-check': Flags.boolean({ summary: 'Compare with what the pcap-parser package reads.' }),
-    format: Flags.string({ summary: 'What to print.', options: ['text', 'json'], default: 'text', helpValue: 'text|json' }),
+    format: Flags.string({
+      summary: 'What to print.',
+      options: ['text', 'json'],
+      default: 'text',
+      helpValue: 'text|json',
+    }),
   }
 
   async run(): Promise<void> {

@@ -1,3 +1,4 @@
+/** Every rule (contract.md section 4). */
 import { Flags } from '@oclif/core'
 import { BaseCommand } from '../../src/cli/base-command.ts'
 import { RULES } from '../../src/index.ts'
@@ -7,7 +8,12 @@ export default class RulesList extends BaseCommand {
   static override summary = 'Every rule with what it reports.'
   static override examples = ['<%= config.bin %> rules list', '<%= config.bin %> rules list --format json']
   static override flags = {
-    format: Flags.string({ summary: 'What to print.', options: ['text', 'json'], default: 'text', helpValue: 'text|json' }),
+    format: Flags.string({
+      summary: 'What to print.',
+      options: ['text', 'json'],
+      default: 'text',
+      helpValue: 'text|json',
+    }),
   }
 
   async run(): Promise<void> {

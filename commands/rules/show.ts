@@ -1,3 +1,4 @@
+/** One rule, or what an error number, state or text means (contract.md section 1). */
 import { Args, Flags } from '@oclif/core'
 import { BaseCommand } from '../../src/cli/base-command.ts'
 import { nearest } from '../../src/cli/suggest.ts'
@@ -17,10 +18,20 @@ export default class RulesShow extends BaseCommand {
     '<%= config.bin %> explain "server has gone away"',
   ]
   static override args = {
-    id: Args.string({ description: 'rule id, error number, HAProxy:XY or an error text', required: true, multiple: true, ignoreStdin: true }),
+    id: Args.string({
+      description: 'rule id, error number, HAProxy:XY or an error text',
+      required: true,
+      multiple: true,
+      ignoreStdin: true,
+    }),
   }
   static override flags = {
-    format: Flags.string({ summary: 'What to print.', options: ['text', 'json'], default: 'text', helpValue: 'text|json' }),
+    format: Flags.string({
+      summary: 'What to print.',
+      options: ['text', 'json'],
+      default: 'text',
+      helpValue: 'text|json',
+    }),
   }
 
   async run(): Promise<void> {
@@ -38,7 +49,10 @@ export default class RulesShow extends BaseCommand {
 }
 
 function unknown(asked: string): MysqlconnError {
-  const near = nearest(asked, RULES.map((r) => r.id))
+  const near = nearest(
+    asked,
+    RULES.map((r) => r.id),
+  )
   const hint = near.length > 0 ? `did you mean ${near.join(', ')}?` : 'rules: mysqlconn rules list'
   return new MysqlconnError('E_NO_SUCH_RULE', `nothing is known of '${asked}'`, hint)
 }

@@ -1,3 +1,4 @@
+/** One row per session (contract.md section 1). */
 import { Flags } from '@oclif/core'
 import { AnalysisCommand } from '../../src/cli/analysis-command.ts'
 import { EXIT_FLAGS, INPUTS, OUTPUT_FLAGS, SELECT_FLAGS } from '../../src/cli/flags.ts'
@@ -24,9 +25,25 @@ export default class Sessions extends AnalysisCommand {
     ...EXIT_FLAGS,
     output: OUTPUT_FLAGS.output,
     redact: OUTPUT_FLAGS.redact,
-    format: Flags.string({ summary: 'What to print.', options: ['table', 'json', 'ndjson'], default: 'table', helpValue: 'table|json|ndjson', helpGroup: 'OUTPUT' }),
-    sort: Flags.string({ summary: 'Order of the rows; start when not given.', options: SESSION_ORDERS, helpValue: SESSION_ORDERS.join('|'), helpGroup: 'OUTPUT' }),
-    limit: Flags.integer({ summary: `Rows to show, 0 for all. The table stops at ${ROWS} by itself.`, min: 0, helpValue: 'N', helpGroup: 'OUTPUT' }),
+    format: Flags.string({
+      summary: 'What to print.',
+      options: ['table', 'json', 'ndjson'],
+      default: 'table',
+      helpValue: 'table|json|ndjson',
+      helpGroup: 'OUTPUT',
+    }),
+    sort: Flags.string({
+      summary: 'Order of the rows; start when not given.',
+      options: SESSION_ORDERS,
+      helpValue: SESSION_ORDERS.join('|'),
+      helpGroup: 'OUTPUT',
+    }),
+    limit: Flags.integer({
+      summary: `Rows to show, 0 for all. The table stops at ${ROWS} by itself.`,
+      min: 0,
+      helpValue: 'N',
+      helpGroup: 'OUTPUT',
+    }),
   }
 
   async run(): Promise<void> {
@@ -34,15 +51,20 @@ export default class Sessions extends AnalysisCommand {
     const sort = (flags.sort ?? 'start') as SessionOrder
     const table = flags.format === 'table'
     const limit = flags.limit ?? (table ? ROWS : 0)
-    await this.analyseAndPrint(analyze, args.input, { ...flags, format: table ? 'text' : flags.format }, {
-      text: (report, style) => renderSessions(report, style, flags.sort === undefined ? { limit } : { sort, limit }),
-      narrow: (report) => {
-        if (table) return report
-        const sorted = sortSessions(report.sessions, sort)
-        const sessions = limit > 0 ? sorted.slice(0, limit) : sorted
-        const notListed = report.summary.notListed + sorted.length - sessions.length
-        return { ...report, sessions, summary: { ...report.summary, notListed } }
+    await this.analyseAndPrint(
+      analyze,
+      args.input,
+      { ...flags, format: table ? 'text' : flags.format },
+      {
+        text: (report, style) => renderSessions(report, style, flags.sort === undefined ? { limit } : { sort, limit }),
+        narrow: (report) => {
+          if (table) return report
+          const sorted = sortSessions(report.sessions, sort)
+          const sessions = limit > 0 ? sorted.slice(0, limit) : sorted
+          const notListed = report.summary.notListed + sorted.length - sessions.length
+          return { ...report, sessions, summary: { ...report.summary, notListed } }
+        },
       },
-    })
+    )
   }
 }

@@ -1,3 +1,4 @@
+/** The ladder of one session (contract.md section 1). */
 import { basename } from 'node:path'
 import { Args, Flags } from '@oclif/core'
 import { AnalysisCommand } from '../../src/cli/analysis-command.ts'
@@ -22,7 +23,13 @@ export default class SessionsShow extends AnalysisCommand {
     keylog: SELECT_FLAGS.keylog,
     redact: OUTPUT_FLAGS.redact,
     output: OUTPUT_FLAGS.output,
-    format: Flags.string({ summary: 'What to print.', options: ['text', 'json', 'ndjson'], default: 'text', helpValue: 'text|json|ndjson', helpGroup: 'OUTPUT' }),
+    format: Flags.string({
+      summary: 'What to print.',
+      options: ['text', 'json', 'ndjson'],
+      default: 'text',
+      helpValue: 'text|json|ndjson',
+      helpGroup: 'OUTPUT',
+    }),
   }
 
   async run(): Promise<void> {
@@ -48,7 +55,11 @@ export default class SessionsShow extends AnalysisCommand {
 function sessionId(asked: string, inputs: readonly string[]): string {
   if (!/^\d+$/.test(asked)) return asked
   if (inputs.length > 1) {
-    throw new MysqlconnError('E_USAGE', `${asked} could be in any of ${inputs.length} inputs`, `write it as ${basename(inputs[0]!)}:${asked}`)
+    throw new MysqlconnError(
+      'E_USAGE',
+      `${asked} could be in any of ${inputs.length} inputs`,
+      `write it as ${basename(inputs[0]!)}:${asked}`,
+    )
   }
   return `${inputs[0] === '-' ? 'stdin' : basename(inputs[0]!)}:${asked}`
 }

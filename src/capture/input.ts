@@ -6,9 +6,10 @@ import type { AnomalyLog } from '../core/anomaly.ts'
 import type { Compression } from './capture-info.ts'
 import { FeedBuffer } from './feed-buffer.ts'
 import type { ByteConsumer } from './frame-output.ts'
-import { type Deliver, gunzip, type Refill, unzstd } from './inflate.ts'
+import { type Deliver, gunzip, type Refill } from './inflate.ts'
 import { RawInput } from './raw-input.ts'
 import { type ContentKind, SNIFF_BYTES, sniff } from './sniff.ts'
+import { unzstd } from './unzstd.ts'
 
 export interface PumpOptions {
   /** Told now and then how many bytes of the file were read; `total` is null for a stream. */
@@ -22,8 +23,8 @@ export interface PumpOptions {
 }
 
 const CHUNK = 2 << 20
-/** zstddec copies each piece of input, and a block never has more than 128 KiB. */
-const ZSTD_CHUNK = 64 << 10
+/** Compressed bytes read at a time: they become several times as many. */
+const PACKED_CHUNK = 256 << 10
 /** A compressed block of zstd may have this many bytes before anything of it can be decompressed. */
 const PACKED_HEAD = 160 << 10
 /** The event loop gets a turn (signals, progress) after so many bytes. */
@@ -93,9 +94,7 @@ export class Input {
 
   private async pumpPacked(feed: FeedBuffer, options: PumpOptions, aborted: () => boolean): Promise<void> {
     const { raw } = this
-    const compressed = new Uint8Array(
-      Math.min(options.chunkBytes ?? CHUNK, this.compression === 'zstd' ? ZSTD_CHUNK : CHUNK),
-    )
+    const compressed = new Uint8Array(Math.min(options.chunkBytes ?? CHUNK, PACKED_CHUNK))
     let untilTurn = TURN_EVERY
     const refill: Refill = async () => {
       if (aborted()) return compressed.subarray(0, 0)
@@ -152,7 +151,7 @@ async function unpackHead(packed: Uint8Array, compression: Compression): Promise
   const head = new Uint8Array(SNIFF_BYTES)
   let size = 0
   let at = 0
-  // In small pieces: a few bytes may decompress to very many, and what was read in must be decompressed to the end.
+  // In small pieces: a few bytes may decompress to very many.
   const refill: Refill = () => {
     const piece = packed.subarray(at, at + 4096)
     at += piece.length

@@ -2,7 +2,7 @@
 import { MysqlconnError } from '../core/errors.ts'
 import type { AnalyzeOptions } from '../options.ts'
 import { parseFilter } from '../report/filter.ts'
-import { type Format, formatById, formatIds, FORMATS, formatOfFile } from '../report/formats.ts'
+import { FORMATS, type Format, formatById, formatIds, formatOfFile } from '../report/formats.ts'
 import type { Report, Severity } from '../report/model.ts'
 import { selectSessions } from '../report/select.ts'
 import { makeStyle, type Style } from '../report/style.ts'
@@ -25,7 +25,12 @@ export interface Presentation {
 }
 
 export abstract class AnalysisCommand extends BaseCommand {
-  protected async analyseAndPrint(analyze: Analyze, inputs: readonly string[], flags: AnalysisFlags, show: Presentation = {}): Promise<void> {
+  protected async analyseAndPrint(
+    analyze: Analyze,
+    inputs: readonly string[],
+    flags: AnalysisFlags,
+    show: Presentation = {},
+  ): Promise<void> {
     // Everything that can be wrong with the flags is said before hours of reading.
     const filter = flags.filter === undefined ? null : parseFilter(flags.filter)
     const files = (flags.output ?? []).map((path) => ({ path, format: formatFor(path) }))
@@ -36,20 +41,30 @@ export abstract class AnalysisCommand extends BaseCommand {
     try {
       let report: Report
       try {
-        report = await analyze(inputs, { ...options, signal: interrupt, onProgress: (p) => progress.update(p) })
+        // A key log is an input like any other: it is recognised by its content, and named in the report.
+        report = await analyze([...inputs, ...(flags.keylog ?? [])], {
+          ...options,
+          signal: interrupt,
+          onProgress: (p) => progress.update(p),
+        })
       } finally {
         progress.clear()
       }
       if (filter !== null) report = selectSessions(report, filter)
       if (show.narrow !== undefined) report = show.narrow(report)
 
-      const text = show.text ?? ((r: Report, s: Style) => formatById('text')!.render(r, s, { explain: flags.explain === true }))
+      const text =
+        show.text ?? ((r: Report, s: Style) => formatById('text')!.render(r, s, { explain: flags.explain === true }))
       const renderer = (format: Format): Format['render'] => (format.id === 'text' ? text : format.render)
       const format = formatById(flags.format ?? 'text')!
       await this.print(renderer(format)(report, this.styleOf(flags.color)))
       for (const { path, format } of files) await writeFileAtomically(path, renderer(format)(report, FILE_STYLE))
 
-      const request = { failOn: flags['fail-on'] as Severity | undefined, strict: flags.strict, interrupted: interrupt.aborted }
+      const request = {
+        failOn: flags['fail-on'] as Severity | undefined,
+        strict: flags.strict,
+        interrupted: interrupt.aborted,
+      }
       const { code, why } = exitCode(report, request)
       if (code === 0) return
       this.say(why)
@@ -67,5 +82,9 @@ function formatFor(path: string): Format {
   const format = formatOfFile(path)
   if (format !== undefined) return format
   const endings = FORMATS.map((f) => `.${f.extensions[0]}`).join(', ')
-  throw new MysqlconnError('E_USAGE', `-o ${path}: its ending names no format`, `endings: ${endings} (formats: ${formatIds().join(', ')})`)
+  throw new MysqlconnError(
+    'E_USAGE',
+    `-o ${path}: its ending names no format`,
+    `endings: ${endings} (formats: ${formatIds().join(', ')})`,
+  )
 }

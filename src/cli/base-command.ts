@@ -56,7 +56,9 @@ export abstract class BaseCommand extends Command {
       process.stderr.write(`  mysqlconn ${this.id?.replaceAll(':', ' ') ?? ''} --help\n`)
       return this.exit(EXIT.usage)
     }
-    this.say(`this is a bug of ours, please report it with these lines (version ${this.config.version}, node ${process.version}):`)
+    this.say(
+      `this is a bug of ours, please report it with these lines (version ${this.config.version}, node ${process.version}):`,
+    )
     process.stderr.write(`${escapeLines(error.stack ?? String(error))}\n`)
     return this.exit(EXIT.bug)
   }

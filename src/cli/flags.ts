@@ -27,14 +27,22 @@ export const SELECT_FLAGS = {
     helpValue: 'TIME',
     helpGroup: 'SELECT',
   }),
-  until: Flags.string({ summary: 'Leave out what began at this time or later.', helpValue: 'TIME', helpGroup: 'SELECT' }),
+  until: Flags.string({
+    summary: 'Leave out what began at this time or later.',
+    helpValue: 'TIME',
+    helpGroup: 'SELECT',
+  }),
   filter: Flags.string({
     summary: 'Only sessions for which this holds: user == app and silence > 5m.',
     description: filterHelp(),
     helpValue: 'EXPR',
     helpGroup: 'SELECT',
   }),
-  rule: Flags.string({ summary: 'Run these rules only: mysqlconn rules list.', helpValue: 'ID,ID', helpGroup: 'SELECT' }),
+  rule: Flags.string({
+    summary: 'Run these rules only: mysqlconn rules list.',
+    helpValue: 'ID,ID',
+    helpGroup: 'SELECT',
+  }),
   'min-severity': Flags.string({
     summary: 'Leave out findings below it.',
     options: [...SEVERITIES],
@@ -42,7 +50,8 @@ export const SELECT_FLAGS = {
     helpGroup: 'SELECT',
   }),
   keylog: Flags.string({
-    summary: 'TLS key log (SSLKEYLOGFILE). May be given more than once.',
+    summary:
+      'TLS key log (SSLKEYLOGFILE), as if it were an input. Recognised and named; this version does not decrypt.',
     helpValue: 'FILE',
     multiple: true,
     multipleNonGreedy: true,
@@ -73,7 +82,10 @@ export const OUTPUT_FLAGS = {
     default: false,
     helpGroup: 'OUTPUT',
   }),
-  explain: Flags.boolean({ summary: 'Long text: every piece of evidence, every remedy, what to read.', helpGroup: 'OUTPUT' }),
+  explain: Flags.boolean({
+    summary: 'Long text: every piece of evidence, every remedy, what to read.',
+    helpGroup: 'OUTPUT',
+  }),
 }
 
 /** What the exit code says. */
@@ -84,7 +96,10 @@ export const EXIT_FLAGS = {
     helpValue: 'error|warning|info',
     helpGroup: 'EXIT CODE',
   }),
-  strict: Flags.boolean({ summary: 'Exit with 3 when the capture is incomplete: damaged, cut, lossy, one-sided.', helpGroup: 'EXIT CODE' }),
+  strict: Flags.boolean({
+    summary: 'Exit with 3 when the capture is incomplete: damaged, cut, lossy, one-sided.',
+    helpGroup: 'EXIT CODE',
+  }),
 }
 
 export const ANALYSIS_FLAGS = { ...SELECT_FLAGS, ...OUTPUT_FLAGS, ...EXIT_FLAGS }
@@ -117,13 +132,14 @@ export function analyzeOptions(flags: AnalysisFlags): AnalyzeOptions {
   if (flags['min-severity'] !== undefined) options.minSeverity = flags['min-severity'] as Severity
   if (flags.strict) options.strict = true
   if (flags.redact) options.redact = true
-  if (flags.keylog !== undefined) options.keylogs = flags.keylog
   return options
 }
 
 /** The language in a few lines, from the table of its fields. */
 function filterHelp(): string {
-  const fields = Object.entries(FILTER_FIELDS).map(([name, f]) => `${name}: ${f.says}${f.type === 'duration' ? ' (5m, 300s, 250ms)' : ''}`)
+  const fields = Object.entries(FILTER_FIELDS).map(
+    ([name, f]) => `${name}: ${f.says}${f.type === 'duration' ? ' (5m, 300s, 250ms)' : ''}`,
+  )
   return [
     'FIELD OP VALUE, joined by and, or, not and parentheses.',
     'OP is == != < <= > >= or ~ (regular expression, without regard to case). Values with spaces or signs stand in quotes.',
@@ -131,13 +147,21 @@ function filterHelp(): string {
   ].join('\n')
 }
 
-const listOf = (text: string): string[] => text.split(',').map((w) => w.trim()).filter((w) => w !== '')
+const listOf = (text: string): string[] =>
+  text
+    .split(',')
+    .map((w) => w.trim())
+    .filter((w) => w !== '')
 
 function ports(text: string): number[] {
   return listOf(text).map((word) => {
     const port = /^\d{1,5}$/.test(word) ? Number(word) : 0
     if (port < 1 || port > 65_535) {
-      throw new MysqlconnError('E_USAGE', `--port: '${word}' is no port`, 'ports are numbers from 1 to 65535, with commas between: --port 3306,6033')
+      throw new MysqlconnError(
+        'E_USAGE',
+        `--port: '${word}' is no port`,
+        'ports are numbers from 1 to 65535, with commas between: --port 3306,6033',
+      )
     }
     return port
   })

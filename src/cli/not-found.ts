@@ -12,7 +12,8 @@ const hook: Hook.CommandNotFound = async function notFound({ id, argv, config })
   const file = [asked, id, argv?.[0]].find((w) => w !== undefined && existsSync(w))
   // What follows the command are its arguments: fewer and fewer words are tried.
   const words = asked.split(' ')
-  const near = words.map((_, i) => nearest(words.slice(0, words.length - i).join(' '), names)).find((n) => n.length > 0) ?? []
+  const near =
+    words.map((_, i) => nearest(words.slice(0, words.length - i).join(' '), names)).find((n) => n.length > 0) ?? []
   const hint =
     file !== undefined
       ? `to analyse a capture: mysqlconn analyze ${file}`

@@ -39,7 +39,12 @@ export async function writeFileAtomically(path: string, lines: Iterable<string>)
     await rename(temporary, path)
   } catch (e) {
     await rm(temporary, { force: true })
-    throw new MysqlconnError('E_OUTPUT', `cannot write ${path}: ${(e as Error).message}`, 'check the folder and its permissions', e)
+    throw new MysqlconnError(
+      'E_OUTPUT',
+      `cannot write ${path}: ${(e as Error).message}`,
+      'check the folder and its permissions',
+      e,
+    )
   }
 }
 

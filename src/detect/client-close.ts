@@ -4,6 +4,7 @@
  */
 import { CLIENT } from '../core/direction.ts'
 import { type Duration, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
+import { Command } from '../mysql/commands.ts'
 import type { CommandFact, FirstClose, Session } from '../session/session.ts'
 import type { Fleet, Kill } from './fleet.ts'
 
@@ -38,10 +39,13 @@ const KILL_WITHIN = 2 * NS_PER_SECOND
 const OPAQUE_PATIENCE = 100 * NS_PER_MS
 const PROXY_FOLLOWS = 50 * NS_PER_MS
 
+/** A replica reads the binary log until it stops: the end of the stream is no answer that somebody waited for. */
+export const STREAMS: ReadonlySet<number> = new Set([Command.COM_BINLOG_DUMP, Command.COM_BINLOG_DUMP_GTID])
+
 /** Facts of a close by the client without COM_QUIT; null when the session did not end so. */
 export function clientClose(s: Session, fleet: Fleet): ClientClose | null {
   const first = s.ending.first
-  if (first === null || first.by !== CLIENT || s.ending.quit || !established(s)) return null
+  if (first === null || first.by !== CLIENT || s.ending.quit || first.unsure || !established(s)) return null
   const front = fleet.frontLeg(s)
   if (fleet.isProxy(s.clientIp)) {
     // A proxy that closes its server leg follows its client, or acts by itself: only the first is the application's doing.
@@ -79,7 +83,7 @@ function established(s: Session): boolean {
 
 function waitingFor(s: Session, first: FirstClose): CommandFact | null {
   const c = first.outstanding
-  if (c === null) return null
+  if (c === null || STREAMS.has(c.op)) return null
   if (s.tls !== null && c.text === null && first.at - c.at < OPAQUE_PATIENCE) return null
   return c
 }

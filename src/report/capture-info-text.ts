@@ -19,7 +19,9 @@ function* lines(info: CaptureInfoReport, style: Style): Iterable<string> {
   const cut = info.cutPackets > 0 ? `, ${grouped(info.cutPackets)} of them cut short` : ''
   yield* row(style, 'frames', [`${grouped(info.packets)}${cut}`])
   if (info.firstAt !== null && info.lastAt !== null) {
-    yield* row(style, 'time', [`${dateAndTime(info.firstAt)} to ${dateAndTime(info.lastAt)}, ${seconds(info.durationSeconds)}`])
+    yield* row(style, 'time', [
+      `${dateAndTime(info.firstAt)} to ${dateAndTime(info.lastAt)}, ${seconds(info.durationSeconds)}`,
+    ])
   }
   yield* row(style, 'link types', [info.linkTypes.length === 0 ? 'none' : info.linkTypes.join(', ')])
   yield* row(style, 'snaplen', [info.snaplen === 0 ? 'no limit' : `${grouped(info.snaplen)} bytes`])
@@ -28,7 +30,10 @@ function* lines(info: CaptureInfoReport, style: Style): Iterable<string> {
   yield* row(
     style,
     'servers',
-    info.servers.map((s) => `${s.address}${s.version === null ? '' : ` ${s.version}`}, ${count(s.sessions, 'session')}${s.tls > 0 ? `, ${s.tls} with TLS` : ''}`),
+    info.servers.map(
+      (s) =>
+        `${s.address}${s.version === null ? '' : ` ${s.version}`}, ${count(s.sessions, 'session')}${s.tls > 0 ? `, ${s.tls} with TLS` : ''}`,
+    ),
   )
   yield ''
   yield* limits(info, style)
@@ -36,7 +41,12 @@ function* lines(info: CaptureInfoReport, style: Style): Iterable<string> {
 }
 
 function interfaceText(i: CaptureInfoReport['interfaces'][number]): string {
-  const drops = i.dropped === null ? 'drops unknown' : i.dropped === 0 ? 'no drops' : `${grouped(i.dropped)} packets dropped while capturing`
+  const drops =
+    i.dropped === null
+      ? 'drops unknown'
+      : i.dropped === 0
+        ? 'no drops'
+        : `${grouped(i.dropped)} packets dropped while capturing`
   return `${i.name ?? 'unnamed'}: ${i.linkType}, ${drops}${i.filter === null ? '' : `, filter '${i.filter}'`}`
 }
 

@@ -26,7 +26,9 @@ export function chain(
   const legs = legsOf(occurrence, session, sessions)
   const nodes = [
     label(clientName(legs[0]!.session), legs[0]!.client, finding),
-    ...legs.map((leg, i) => label(i < legs.length - 1 ? proxyName(leg.session) : serverName(leg.session), leg.server, finding)),
+    ...legs.map((leg, i) =>
+      label(i < legs.length - 1 ? proxyName(leg.session) : serverName(leg.session), leg.server, finding),
+    ),
   ].map((node) => style.clean(node))
   const cutLeg = legs.findIndex((leg) => leg.session?.id === session?.id)
   const mark = session === undefined ? '' : style.clean(markText(session, occurrence.at, finding))
@@ -61,7 +63,11 @@ interface Leg {
 }
 
 /** Front leg, then its back legs; a leg alone when no other is known. */
-function legsOf(o: Occurrence, session: SessionReport | undefined, sessions: ReadonlyMap<string, SessionReport>): Leg[] {
+function legsOf(
+  o: Occurrence,
+  session: SessionReport | undefined,
+  sessions: ReadonlyMap<string, SessionReport>,
+): Leg[] {
   if (session === undefined) return [{ client: o.client, server: o.server, session }]
   const front = session.legOf === null ? session : (sessions.get(session.legOf) ?? session)
   const legs = [front]
@@ -113,7 +119,8 @@ export function serverName(s: SessionReport | undefined): string {
   const m = s?.mysql
   if (!m) return 'server'
   const name = FLAVOR_NAMES[m.flavor.toLowerCase()] ?? (m.flavor === 'unknown' || m.flavor === '' ? 'server' : m.flavor)
-  const version = m.serverVersion === null ? '' : ` ${m.serverVersion.replace(/^5\.5\.5-(?=\d+\.)/, '').replace(/-.*$/, '')}`
+  const version =
+    m.serverVersion === null ? '' : ` ${m.serverVersion.replace(/^5\.5\.5-(?=\d+\.)/, '').replace(/-.*$/, '')}`
   return `${name}${version}`
 }
 
@@ -123,7 +130,8 @@ function markText(s: SessionReport, at: string, finding: Finding): string {
   if (how === 'open') return ''
   const what = how === 'timeout' ? 'no answer any more' : how === 'unknown' ? 'ended' : how.toUpperCase()
   // The accepting side of a front leg is the proxy, and so is the opening side of a back leg.
-  const proxy = finding.culprit.role === 'proxy' && hostOf(by === 'client' ? s.client : s.server) === finding.culprit.address
+  const proxy =
+    finding.culprit.role === 'proxy' && hostOf(by === 'client' ? s.client : s.server) === finding.culprit.address
   const who = by === 'unknown' || how === 'timeout' ? '' : ` by the ${proxy ? 'proxy' : by}`
   const silence = silenceSeconds > 0 ? `, ${seconds(silenceSeconds)} after the last byte` : ''
   return `${timeOfDay(at)} ${what}${who}${silence}`

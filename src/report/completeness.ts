@@ -3,7 +3,7 @@
  * limits section and --strict (contract.md sections 2 and 5).
  */
 import { ANOMALY_KINDS, type AnomalyName } from '../core/anomaly.ts'
-import type { AnomalyReport, InputReport, Report } from './model.ts'
+import type { AnomalyReport, InputReport, Report, SessionReport } from './model.ts'
 
 /**
  * Kinds that accuse the capture but take nothing from the evidence: copies, offload and blocks that the format itself tells
@@ -16,19 +16,26 @@ const HARMLESS: ReadonlySet<AnomalyName> = new Set<AnomalyName>([
   'capture.unknown-block',
 ])
 
+/** Nothing here decrypts yet, so a key log serves Wireshark only. */
+const TLS_ADVICE =
+  'capture where TLS has ended, or without TLS in a test; a TLS key log (SSLKEYLOGFILE) lets Wireshark read the rest'
+
 /** How to capture right, by what went wrong. */
 const BETTER: Partial<Record<AnomalyName, string>> = {
   'capture.empty': 'check the interface and the filter: tcpdump must count packets when it ends',
-  'capture.truncated-tail': 'end tcpdump with Ctrl-C or SIGTERM and copy the file afterwards; -U writes each packet at once',
+  'capture.truncated-tail':
+    'end tcpdump with Ctrl-C or SIGTERM and copy the file afterwards; -U writes each packet at once',
   'capture.snaplen': 'capture whole packets: -s 0',
   'packet.truncated-header': 'capture whole packets: -s 0',
   'mysql.truncated-message': 'capture whole packets: -s 0',
   'capture.kernel-drops': 'give the capture a larger buffer (-B 65536) and a narrower filter, and write to a fast disk',
-  'capture.lost-segments': 'give the capture a larger buffer (-B 65536) and a narrower filter, and write to a fast disk',
-  'capture.one-direction': 'capture where both directions pass: on the client, proxy or server itself, not on one leg of a mirror',
+  'capture.lost-segments':
+    'give the capture a larger buffer (-B 65536) and a narrower filter, and write to a fast disk',
+  'capture.one-direction':
+    'capture where both directions pass: on the client, proxy or server itself, not on one leg of a mirror',
   'capture.midstream': 'start the capture before the connections open, or restart the pool while it runs',
   'mysql.inferred': 'start the capture before the connections open, or restart the pool while it runs',
-  'capture.tls-no-keys': 'record a TLS key log on the client (SSLKEYLOGFILE) and give it as an input, or capture where TLS has ended',
+  'capture.tls-no-keys': TLS_ADVICE,
   'capture.unknown-link-type': 'capture on an Ethernet or loopback interface, or with -i any',
 }
 
@@ -57,8 +64,10 @@ function limitsOf(report: Report, wanted: (a: AnomalyReport) => boolean): Limit[
 }
 
 /** How to capture better next time, one line per distinct advice. */
-export function captureAdvice(limits: readonly Limit[]): string[] {
-  return [...new Set(limits.map((l) => BETTER[l.anomaly.kind]).filter((s) => s !== undefined))]
+export function captureAdvice(limits: readonly Limit[], sessions: readonly SessionReport[] = []): string[] {
+  const advice = limits.map((l) => BETTER[l.anomaly.kind]).filter((s) => s !== undefined)
+  if (sessions.some((s) => s.tls !== null && !s.tls.decrypted)) advice.push(TLS_ADVICE)
+  return [...new Set(advice)]
 }
 
 /** The tcpdump line that sees everything on the MySQL ports that were seen (3306 when none was). */

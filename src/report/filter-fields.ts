@@ -27,10 +27,22 @@ export const FILTER_FIELDS: Readonly<Record<string, FilterField>> = {
   schema: { type: 'text', says: 'default schema', of: (s) => s.mysql?.schema ?? null },
   version: { type: 'text', says: 'server version', of: (s) => s.mysql?.serverVersion ?? null },
   flavor: { type: 'text', says: 'mysql, mariadb, proxysql, ...', of: (s) => s.mysql?.flavor ?? null },
-  connection_id: { type: 'number', says: "MySQL connection id (the server's thread id)", of: (s) => s.mysql?.connectionId ?? null },
-  command: { type: 'text', says: 'a command that was sent, COM_QUERY', of: (s) => Object.keys(s.mysql?.commands ?? {}) },
+  connection_id: {
+    type: 'number',
+    says: "MySQL connection id (the server's thread id)",
+    of: (s) => s.mysql?.connectionId ?? null,
+  },
+  command: {
+    type: 'text',
+    says: 'a command that was sent, COM_QUERY',
+    of: (s) => Object.keys(s.mysql?.commands ?? {}),
+  },
   commands: { type: 'number', says: 'number of commands sent', of: commandsOf },
-  error: { type: 'number', says: 'an error code that the server sent', of: (s) => s.mysql?.errors.map((e) => e.code) ?? null },
+  error: {
+    type: 'number',
+    says: 'an error code that the server sent',
+    of: (s) => s.mysql?.errors.map((e) => e.code) ?? null,
+  },
   errors: {
     type: 'number',
     says: 'number of errors that the server sent',
@@ -43,7 +55,11 @@ export const FILTER_FIELDS: Readonly<Record<string, FilterField>> = {
   'ending.how': { type: 'text', says: 'fin, rst, open, timeout, unknown', of: (s) => s.ending.how },
   'ending.by': { type: 'text', says: 'client, server, unknown', of: (s) => s.ending.by },
   'ending.command': { type: 'text', says: 'the command outstanding at the end', of: (s) => s.ending.command },
-  outcome: { type: 'text', says: 'not-delivered, delivered-unknown, response-begun, committed, ...', of: (s) => s.ending.outcome },
+  outcome: {
+    type: 'text',
+    says: 'not-delivered, delivered-unknown, response-begun, committed, ...',
+    of: (s) => s.ending.outcome,
+  },
   silence: { type: 'duration', says: 'time without payload before the end', of: (s) => s.ending.silenceSeconds },
   duration: { type: 'duration', says: 'from first to last frame', of: durationOf },
   bytes: { type: 'number', says: 'payload bytes of both sides', of: (s) => s.bytes.client + s.bytes.server },

@@ -20,7 +20,8 @@ const KEYWORDS: ReadonlyMap<string, 'and' | 'or' | 'not'> = new Map([
 ])
 
 // Longest operators first; a word is anything up to space, quote, bracket or operator, so that 10.0.0.1:3306 and a.pcap:12 are one.
-const LEX = /\s+|(&&|\|\|)|(==|!=|<=|>=|=|<|>|~)|([()])|(!)|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^\s()"'=!<>~&|]+)/y
+const LEX =
+  /\s+|(&&|\|\|)|(==|!=|<=|>=|=|<|>|~)|([()])|(!)|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^\s()"'=!<>~&|]+)/y
 
 export function lexFilter(source: string): Token[] {
   const tokens: Token[] = []
@@ -52,5 +53,9 @@ export function lexFilter(source: string): Token[] {
 /** The error with the expression and a mark under the place. Columns count from 1. */
 export function filterError(source: string, column: number, what: string, hint?: string): MysqlconnError {
   const shown = source.replace(/\s/g, ' ')
-  return new MysqlconnError('E_FILTER', `--filter, column ${column + 1}: ${what}\n  ${shown}\n  ${' '.repeat(column)}^`, hint)
+  return new MysqlconnError(
+    'E_FILTER',
+    `--filter, column ${column + 1}: ${what}\n  ${shown}\n  ${' '.repeat(column)}^`,
+    hint,
+  )
 }

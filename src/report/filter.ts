@@ -58,7 +58,8 @@ class Parser {
 
   private comparison(): SessionFilter {
     const name = this.next()
-    if (name.kind !== 'word') throw this.error(name, name.kind === 'end' ? 'a field is missing' : 'a field is expected here')
+    if (name.kind !== 'word')
+      throw this.error(name, name.kind === 'end' ? 'a field is missing' : 'a field is expected here')
     const field = Object.hasOwn(FILTER_FIELDS, name.text) ? FILTER_FIELDS[name.text] : undefined
     if (field === undefined) {
       throw this.error(name, `no field '${name.text}'`, `fields: ${Object.keys(FILTER_FIELDS).join(', ')}`)
@@ -99,7 +100,8 @@ class Parser {
 
   expectEnd(): void {
     const token = this.peek()
-    if (token.kind !== 'end') throw this.error(token, token.kind === 'close' ? 'a bracket too many' : "'and' or 'or' is expected here")
+    if (token.kind !== 'end')
+      throw this.error(token, token.kind === 'close' ? 'a bracket too many' : "'and' or 'or' is expected here")
   }
 
   private peek(): Token {
@@ -120,7 +122,8 @@ class Parser {
   }
 }
 
-const COMPARE: Record<Exclude<Operator, '~' | '!='>, (a: number, b: number) => boolean> & Record<'!=', (a: number, b: number) => boolean> = {
+const COMPARE: Record<Exclude<Operator, '~' | '!='>, (a: number, b: number) => boolean> &
+  Record<'!=', (a: number, b: number) => boolean> = {
   '==': (a, b) => a === b,
   '!=': (a, b) => a !== b,
   '<': (a, b) => a < b,

@@ -42,7 +42,12 @@ export function* findingText(
   const paths = pathsFor(report, [finding])
   const tshark = tsharkCommand(first.evidence, report.inputs)
   yield* commandRows(style, 'look', [showCommand(first.session, paths), ...(tshark === null ? [] : [tshark])])
-  if (options.explain) yield* rows(style, 'read', finding.references.map((r) => `${r.title} ${r.url}`))
+  if (options.explain)
+    yield* rows(
+      style,
+      'read',
+      finding.references.map((r) => `${r.title} ${r.url}`),
+    )
   yield* others(finding, first, style, options.more ?? 3)
 }
 
@@ -159,7 +164,9 @@ function* others(finding: Finding, first: Occurrence, style: Style, most: number
   const rest = finding.occurrences.filter((o) => o !== first)
   const shown = rest.slice(0, most).map((o) => {
     const what = o.statement ?? o.command
-    const loss = isLost(o.outcome) ? ` ${what === null ? '' : `${cut(style.clean(what), 40, style.glyph.ellipsis)} `}(${o.outcome})` : ''
+    const loss = isLost(o.outcome)
+      ? ` ${what === null ? '' : `${cut(style.clean(what), 40, style.glyph.ellipsis)} `}(${o.outcome})`
+      : ''
     return `${timeOfDay(o.at)} ${o.session} ${o.client} → ${o.server}${loss}`
   })
   if (rest.length > most) shown.push(`and ${grouped(rest.length - most)} more`)

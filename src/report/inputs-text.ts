@@ -28,7 +28,9 @@ function inputFacts(input: InputReport, report: Report): string {
     const what = input.kind === 'keylog' ? 'TLS key log' : 'log'
     if (input.lines === undefined) return `${what}, ${bytes(input.bytes)}, not read`
     const recognised = input.recognised === undefined ? '' : `, ${grouped(input.recognised)} recognised`
-    const clock = input.clockOffsetSeconds ? `, clock ${input.clockOffsetSeconds > 0 ? '+' : ''}${input.clockOffsetSeconds.toFixed(3)} s` : ''
+    const clock = input.clockOffsetSeconds
+      ? `, clock ${input.clockOffsetSeconds > 0 ? '+' : ''}${input.clockOffsetSeconds.toFixed(3)} s`
+      : ''
     return `${what}, ${count(input.lines, 'line')}${recognised}${clock}`
   }
   const facts = [`${count(input.packets ?? 0, 'frame')}`]
@@ -38,7 +40,8 @@ function inputFacts(input: InputReport, report: Report): string {
   }
   const mysql = input.mysqlSessions ?? 0
   if (mysql === 0) facts.push(`${count(input.connections ?? 0, 'TCP connection')}, none of them MySQL`)
-  else facts.push(`${count(mysql, 'MySQL session')}${parties(report.sessions.filter((s) => inputOf(s) === input.name))}`)
+  else
+    facts.push(`${count(mysql, 'MySQL session')}${parties(report.sessions.filter((s) => inputOf(s) === input.name))}`)
   return facts.join(', ')
 }
 

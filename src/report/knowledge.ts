@@ -23,7 +23,12 @@ export interface Knowledge {
   rules: readonly string[]
 }
 
-export const KNOWLEDGE: readonly Knowledge[] = [...SERVER_ERRORS, ...CLIENT_ERRORS, ...PROXYSQL_ERRORS, ...HAPROXY_STATES]
+export const KNOWLEDGE: readonly Knowledge[] = [
+  ...SERVER_ERRORS,
+  ...CLIENT_ERRORS,
+  ...PROXYSQL_ERRORS,
+  ...HAPROXY_STATES,
+]
 
 /** At least this share of the words asked for must be found in a text. */
 const ENOUGH = 0.6
@@ -69,7 +74,27 @@ function byText(query: string): Knowledge[] {
     .map((s) => s.entry)
 }
 
-const IGNORED = new Set(['the', 'a', 'an', 'of', 'to', 'at', 'in', 'on', 'is', 'was', 'by', 'and', 'or', 'for', 'mysql', 'error', 's', 'd', 'u'])
+const IGNORED = new Set([
+  'the',
+  'a',
+  'an',
+  'of',
+  'to',
+  'at',
+  'in',
+  'on',
+  'is',
+  'was',
+  'by',
+  'and',
+  'or',
+  'for',
+  'mysql',
+  'error',
+  's',
+  'd',
+  'u',
+])
 
 function words(text: string): string[] {
   return (text.toLowerCase().match(/[a-z_][a-z0-9_]*/g) ?? []).filter((w) => !IGNORED.has(w))

@@ -28,7 +28,8 @@ function* lines(report: Report, style: Style): Iterable<string> {
   const frameWidth = Math.max(5, ...trace.events.map((e) => String(e.frame).length))
   const before = `  ${padStart('seconds', 12)}  ${padStart('frame', frameWidth)}  `
   yield style.dim(`${before}client${' '.repeat(LANE - 10)}server`)
-  if (trace.dropped > 0) yield `  ${' '.repeat(12)}  ${' '.repeat(frameWidth)}  ${count(trace.dropped, 'earlier event')} left out`
+  if (trace.dropped > 0)
+    yield `  ${' '.repeat(12)}  ${' '.repeat(frameWidth)}  ${count(trace.dropped, 'earlier event')} left out`
   let previous: TraceEventReport | undefined
   for (const event of trace.events) {
     yield* pause(previous, event, before.length, style)
@@ -45,12 +46,21 @@ function* heading(s: SessionReport, style: Style): Iterable<string> {
   const tls = s.tls ? `, ${s.tls.version ?? 'TLS'}${s.tls.decrypted ? ' (decrypted)' : ''}` : ''
   yield* hang('  ', style.clean(s.id), style.width, style.bold)
   yield* hang('  ', style.clean(`${user}${s.client} → ${serverName(s)} ${s.server}${id}${tls}`), style.width)
-  yield* hang('  ', `${dateAndTime(s.startAt)}, ${seconds(durationOf(s))}, frames ${grouped(s.firstFrame)} to ${grouped(s.lastFrame)}`, style.width)
+  yield* hang(
+    '  ',
+    `${dateAndTime(s.startAt)}, ${seconds(durationOf(s))}, frames ${grouped(s.firstFrame)} to ${grouped(s.lastFrame)}`,
+    style.width,
+  )
   yield ''
 }
 
 /** A silence between two events, shown where it lies: it is evidence too. */
-function* pause(previous: TraceEventReport | undefined, event: TraceEventReport, indent: number, style: Style): Iterable<string> {
+function* pause(
+  previous: TraceEventReport | undefined,
+  event: TraceEventReport,
+  indent: number,
+  style: Style,
+): Iterable<string> {
   if (previous === undefined) return
   const gap = event.offsetSeconds - previous.offsetSeconds
   if (gap < PAUSE) return
@@ -60,7 +70,13 @@ function* pause(previous: TraceEventReport | undefined, event: TraceEventReport,
 function* eventLines(event: TraceEventReport, frameWidth: number, style: Style): Iterable<string> {
   const frame = event.frame > 0 ? String(event.frame) : ''
   const head = `  ${padStart(event.offsetSeconds.toFixed(6), 12)}  ${padStart(frame, frameWidth)}  `
-  const paint = event.emphasis ? style.red : event.layer === 'mysql' ? style.bold : event.layer === 'tls' ? style.yellow : plain
+  const paint = event.emphasis
+    ? style.red
+    : event.layer === 'mysql'
+      ? style.bold
+      : event.layer === 'tls'
+        ? style.yellow
+        : plain
   const arrow = lane(style, paint(arrowText(event, style)))
   const size = event.bytes === undefined ? '' : `${bytes(event.bytes)}${event.says === '' ? '' : ': '}`
   const says = style.clean(size + event.says)
@@ -97,16 +113,27 @@ function* footing(s: SessionReport, report: Report, style: Style): Iterable<stri
   const end = s.ending
   const ended = end.how === 'open' ? 'Still open when the capture ended' : `Ended: ${endedText(s)}`
   const outstanding = end.command === null ? '' : `; ${end.command} ${OUTCOME_SAYS[end.outcome]}`
-  yield* hang('  ', style.clean(`${ended}, ${seconds(end.silenceSeconds)} after the last byte${outstanding}`), style.width)
+  yield* hang(
+    '  ',
+    style.clean(`${ended}, ${seconds(end.silenceSeconds)} after the last byte${outstanding}`),
+    style.width,
+  )
   for (const limit of s.mysql?.limits ?? []) yield* hang(`  ${style.glyph.dot} `, style.clean(limit), style.width)
   for (const f of report.findings) {
     const evidence = f.occurrences.find((o) => o.session === s.id)
     if (evidence === undefined) continue
-    yield* hang(`  ${style.glyph[f.severity]} `, style.clean(`${f.title} (${f.confidence}; mysqlconn explain ${f.rule})`), style.width)
+    yield* hang(
+      `  ${style.glyph[f.severity]} `,
+      style.clean(`${f.title} (${f.confidence}; mysqlconn explain ${f.rule})`),
+      style.width,
+    )
   }
   const stream = s.id.slice(s.id.lastIndexOf(':') + 1)
   const input = s.id.slice(0, s.id.lastIndexOf(':'))
-  const tshark = tsharkCommand([{ kind: 'frames', input, frames: [], says: '', filter: `tcp.stream==${stream}` }], report.inputs)
+  const tshark = tsharkCommand(
+    [{ kind: 'frames', input, frames: [], says: '', filter: `tcp.stream==${stream}` }],
+    report.inputs,
+  )
   if (tshark !== null) yield `  ${style.dim('Look:')} ${style.cyan(style.clean(tshark))}`
 }
 

@@ -15,7 +15,11 @@ export function pathsFor(report: Report, findings: readonly Finding[]): string[]
       for (const e of o.evidence) if (e.kind === 'frames' || e.kind === 'log') named.add(e.input)
     }
   }
-  if (named.size === 0) return report.inputs.filter((i) => i.kind === 'capture').slice(0, FEW_INPUTS).map((i) => i.path)
+  if (named.size === 0)
+    return report.inputs
+      .filter((i) => i.kind === 'capture')
+      .slice(0, FEW_INPUTS)
+      .map((i) => i.path)
   return report.inputs.filter((i) => named.has(i.name) || i.kind === 'keylog').map((i) => i.path)
 }
 

@@ -46,7 +46,12 @@ export function redactReport(report: Report): Report {
   const out: Report = {
     ...report,
     sessions: report.sessions.map((s) =>
-      s.mysql === null ? s : { ...s, mysql: { ...s.mysql, errors: s.mysql.errors.map((e) => ({ ...e, message: redactProse(e.message) })) } },
+      s.mysql === null
+        ? s
+        : {
+            ...s,
+            mysql: { ...s.mysql, errors: s.mysql.errors.map((e) => ({ ...e, message: redactProse(e.message) })) },
+          },
     ),
     findings: report.findings.map(redactFinding),
   }
@@ -89,4 +94,5 @@ function redactDetail<T>(value: T): T {
   }
   return value
 }
-const STATEMENT = /^\s*(?:select|insert|update|delete|replace|set|call|with|load|create|alter|drop|grant|kill|do|prepare|execute)\b/i
+const STATEMENT =
+  /^\s*(?:select|insert|update|delete|replace|set|call|with|load|create|alter|drop|grant|kill|do|prepare|execute)\b/i

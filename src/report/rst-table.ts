@@ -41,13 +41,21 @@ function* lines(report: Report, style: Style, options: FindingTextOptions): Iter
   yield* inputLines(report, style)
   yield ''
   if (rows.length === 0) {
-    yield `  No connection was cut: no RST, and no end with a request outstanding, among ${count(report.summary.sessions, 'session')}.`
-    for (const why of report.summary.blind) yield `    ${style.glyph.dot} ${style.clean(why)}`
+    const among = count(report.summary.sessions, 'session')
+    yield* hang(
+      '  ',
+      `No connection was cut: no RST, and no end with a request outstanding, among ${among}.`,
+      style.width,
+    )
+    for (const why of report.summary.blind) yield* hang(`    ${style.glyph.dot} `, style.clean(why), style.width)
     return
   }
   const lost = rows.filter((r) => isLost(r.outcome)).length
   const harmless = rows.filter((r) => r.finding === undefined && !isLost(r.outcome)).length
-  const verdict = [`${count(rows.length - harmless, 'connection')} cut`, lost === 0 ? 'no query lost' : `${count(lost, 'query', 'queries')} lost`]
+  const verdict = [
+    `${count(rows.length - harmless, 'connection')} cut`,
+    lost === 0 ? 'no query lost' : `${count(lost, 'query', 'queries')} lost`,
+  ]
   if (harmless > 0) verdict.push(`${grouped(harmless)} more ended with RST and lost nothing`)
   yield* hang('  ', verdict.join(', '), style.width, style.bold)
   yield ''
@@ -70,7 +78,14 @@ function rowsOf(report: Report): Row[] {
     for (const o of finding.occurrences) {
       if (rows.has(o.session)) continue
       const session = sessions.get(o.session)
-      rows.set(o.session, { at: o.at, id: o.session, session, finding, statement: o.statement ?? o.command, outcome: o.outcome })
+      rows.set(o.session, {
+        at: o.at,
+        id: o.session,
+        session,
+        finding,
+        statement: o.statement ?? o.command,
+        outcome: o.outcome,
+      })
     }
   }
   for (const s of report.sessions) {
@@ -88,9 +103,24 @@ function columns(style: Style): Column<Row>[] {
     { head: 'at', yields: 3, cell: (r) => timeOfDay(r.at) },
     { head: 'cut by', yields: 0, cell: sender },
     // Seconds since the last payload byte: with a query outstanding that byte was the query's (or of its half-sent answer).
-    { head: 'after', yields: 1, align: 'right', cell: (r) => (r.session ? seconds(r.session.ending.silenceSeconds) : '-') },
-    { head: 'retry', yields: 0, cell: (r) => OUTCOME_RETRY[r.outcome], paint: (cell, r) => (isLost(r.outcome) ? style.red(cell) : cell) },
-    { head: 'lost', yields: 2, cell: (r) => (isLost(r.outcome) ? cut(style.clean(r.statement ?? 'unreadable'), statement, style.glyph.ellipsis) : '-') },
+    {
+      head: 'after',
+      yields: 1,
+      align: 'right',
+      cell: (r) => (r.session ? seconds(r.session.ending.silenceSeconds) : '-'),
+    },
+    {
+      head: 'retry',
+      yields: 0,
+      cell: (r) => OUTCOME_RETRY[r.outcome],
+      paint: (cell, r) => (isLost(r.outcome) ? style.red(cell) : cell),
+    },
+    {
+      head: 'lost',
+      yields: 2,
+      cell: (r) =>
+        isLost(r.outcome) ? cut(style.clean(r.statement ?? 'unreadable'), statement, style.glyph.ellipsis) : '-',
+    },
     { head: 'cause', yields: 4, cell: (r) => r.finding?.rule ?? (r.session?.connState === 'REJ' ? 'refused' : '-') },
   ]
 }

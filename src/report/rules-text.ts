@@ -36,28 +36,52 @@ function* ruleLines(rule: RuleMeta, style: Style): Iterable<string> {
   yield ''
   yield* row(style, 'sees', [rule.what])
   yield* row(style, 'why it matters', [rule.why])
-  yield* row(style, 'fix', rule.fix.map((f) => (f.config === '' ? f.text : `${f.text}: ${f.config}`)))
+  yield* row(
+    style,
+    'fix',
+    rule.fix.map((f) => (f.config === '' ? f.text : `${f.text}: ${f.config}`)),
+  )
   yield* row(style, 'cannot tell', [rule.cannotTell])
   yield* row(style, 'stays quiet on', rule.quiet)
   yield* row(style, 'needs', [`${rule.needs.join(', ')} visible in the capture`])
-  yield* row(style, 'detail', Object.entries(rule.detail).map(([key, says]) => `${key}: ${says}`))
-  yield* row(style, 'read', rule.references.map((r) => `${r.title} ${r.url}`))
+  yield* row(
+    style,
+    'detail',
+    Object.entries(rule.detail).map(([key, says]) => `${key}: ${says}`),
+  )
+  yield* row(
+    style,
+    'read',
+    rule.references.map((r) => `${r.title} ${r.url}`),
+  )
 }
 
-export function* renderKnowledge(found: readonly Knowledge[], rules: readonly RuleMeta[], style: Style): Iterable<string> {
+export function* renderKnowledge(
+  found: readonly Knowledge[],
+  rules: readonly RuleMeta[],
+  style: Style,
+): Iterable<string> {
   for (const k of found) for (const line of knowledgeLines(k, rules, style)) yield style.line(line)
 }
 
 function* knowledgeLines(k: Knowledge, rules: readonly RuleMeta[], style: Style): Iterable<string> {
   yield ''
   yield* hang('  ', k.text, style.width, style.bold)
-  yield* hang('  ', `${k.key === `HAProxy:${k.symbol}` ? k.symbol : `${k.key} ${k.symbol}`} ${style.glyph.dot} ${k.source}`, style.width)
+  yield* hang(
+    '  ',
+    `${k.key === `HAProxy:${k.symbol}` ? k.symbol : `${k.key} ${k.symbol}`} ${style.glyph.dot} ${k.source}`,
+    style.width,
+  )
   yield ''
   yield* row(style, 'means', [k.means])
   yield* row(style, 'look at', [k.next])
   // Rules of the contract that this version does not have yet are not offered.
   const known = k.rules.filter((id) => rules.some((r) => r.id === id))
-  yield* row(style, 'rules', known.map((id) => `mysqlconn rules show ${id}`))
+  yield* row(
+    style,
+    'rules',
+    known.map((id) => `mysqlconn rules show ${id}`),
+  )
 }
 
 function* row(style: Style, label: string, items: readonly string[]): Iterable<string> {

@@ -56,7 +56,17 @@ const input = object(
     clockOffsetSeconds: { type: 'number' },
     anomalies: list(ref('anomaly')),
   },
-  ['packets', 'firstAt', 'lastAt', 'connections', 'mysqlSessions', 'linkTypes', 'lines', 'recognised', 'clockOffsetSeconds'],
+  [
+    'packets',
+    'firstAt',
+    'lastAt',
+    'connections',
+    'mysqlSessions',
+    'linkTypes',
+    'lines',
+    'recognised',
+    'clockOffsetSeconds',
+  ],
 )
 
 const outcome = {
@@ -115,10 +125,18 @@ const session = object({
 
 const evidence = {
   oneOf: [
-    object({ kind: { const: 'frames' }, input: string, frames: list(integer), says: string, filter: { ...string, description: 'Wireshark display filter' } }),
+    object({
+      kind: { const: 'frames' },
+      input: string,
+      frames: list(integer),
+      says: string,
+      filter: { ...string, description: 'Wireshark display filter' },
+    }),
     object({ kind: { const: 'log' }, input: string, line: integer, text: string, says: string }),
     object({ kind: { const: 'silence' }, from: time, to: time, says: string }),
-    object({ kind: { const: 'measure' }, name: string, value: { type: 'number' }, unit: string, compared: string }, ['compared']),
+    object({ kind: { const: 'measure' }, name: string, value: { type: 'number' }, unit: string, compared: string }, [
+      'compared',
+    ]),
   ],
 }
 

@@ -30,7 +30,15 @@ export type SessionOrder = keyof typeof ORDERS
 export const SESSION_ORDERS = Object.keys(ORDERS) as SessionOrder[]
 
 /** The column that shows what an order goes by: it stays when others have to go. */
-const SHOWN_BY: Partial<Record<SessionOrder, string>> = { start: 'start', duration: 'lasted', silence: 'quiet', commands: 'cmds', client: 'client', server: 'server', user: 'user' }
+const SHOWN_BY: Partial<Record<SessionOrder, string>> = {
+  start: 'start',
+  duration: 'lasted',
+  silence: 'quiet',
+  commands: 'cmds',
+  client: 'client',
+  server: 'server',
+  user: 'user',
+}
 
 export function sortSessions(sessions: readonly SessionReport[], order: SessionOrder): SessionReport[] {
   const by: Compare = ORDERS[order]
@@ -103,6 +111,7 @@ export function endedText(s: SessionReport): string {
 }
 
 export const durationOf = (s: SessionReport): number => secondsBetween(s.startAt, s.endAt)
-export const commandsOf = (s: SessionReport): number => Object.values(s.mysql?.commands ?? {}).reduce((a, b) => a + b, 0)
+export const commandsOf = (s: SessionReport): number =>
+  Object.values(s.mysql?.commands ?? {}).reduce((a, b) => a + b, 0)
 const bytesOf = (s: SessionReport): number => s.bytes.client + s.bytes.server
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

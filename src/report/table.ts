@@ -1,7 +1,7 @@
 /** Tables that fit the terminal: the only importer of cli-table3. Columns give way by importance, cells are never cut. */
 import Table from 'cli-table3'
 import type { Style } from './style.ts'
-import { displayWidth } from './wrap.ts'
+import { displayWidth, hang } from './wrap.ts'
 
 export interface Column<Row> {
   head: string
@@ -16,9 +16,14 @@ const GAP = 2
 const MARGIN = 2
 
 /** Lines of the table; after it one line that names the columns that had no room. */
-export function* renderTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], style: Style): Iterable<string> {
+export function* renderTable<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  style: Style,
+): Iterable<string> {
   const cells = new Map(columns.map((c) => [c, rows.map((r) => style.clean(c.cell(r)))]))
-  const widthOf = (c: Column<Row>): number => cells.get(c)!.reduce((w, t) => Math.max(w, displayWidth(t)), displayWidth(c.head))
+  const widthOf = (c: Column<Row>): number =>
+    cells.get(c)!.reduce((w, t) => Math.max(w, displayWidth(t)), displayWidth(c.head))
   const shown = [...columns]
   const total = (): number => MARGIN + shown.reduce((w, c) => w + widthOf(c) + GAP, -GAP)
   const dropped: string[] = []
@@ -38,7 +43,8 @@ export function* renderTable<Row>(columns: readonly Column<Row>[], rows: readonl
     table.push(shown.map((c) => (c.paint ?? plain)(cells.get(c)![i]!, rows[i]!)))
   }
   for (const line of table.toString().split('\n')) yield ' '.repeat(MARGIN) + line.trimEnd()
-  if (dropped.length > 0) yield `  ${style.dim(`not shown for want of width: ${dropped.reverse().join(', ')}`)}`
+  if (dropped.length > 0)
+    yield* hang('  ', `not shown for want of width: ${dropped.reverse().join(', ')}`, style.width, style.dim)
 }
 
 const plain = (cell: string): string => cell

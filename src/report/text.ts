@@ -3,7 +3,15 @@
  * to do next (contract.md section 6). Plain words; no colour, no Unicode and 80 columns lose no fact.
  */
 import { sessionIndex } from './chain.ts'
-import { captureAdvice, costsEvidence, type Limit, notableLimits, sawPackets, serverPorts, tcpdumpLine } from './completeness.ts'
+import {
+  captureAdvice,
+  costsEvidence,
+  type Limit,
+  notableLimits,
+  sawPackets,
+  serverPorts,
+  tcpdumpLine,
+} from './completeness.ts'
 import { type FindingTextOptions, findingText, infoLine } from './finding-text.ts'
 import { inputLines } from './inputs-text.ts'
 import { pathsFor } from './look.ts'
@@ -29,7 +37,12 @@ function* screen(report: Report, style: Style, options: FindingTextOptions): Ite
   yield* inputLines(report, style)
   yield ''
   if (report.partial) {
-    yield* hang('  ', 'Partial: the run or an input broke off. What is said is true, but not all is said.', style.width, style.yellow)
+    yield* hang(
+      '  ',
+      'Partial: the run or an input broke off. What is said is true, but not all is said.',
+      style.width,
+      style.yellow,
+    )
     yield ''
   }
   yield* verdict(report, causes, style)
@@ -97,7 +110,12 @@ function* overview(causes: readonly Finding[], style: Style): Iterable<string> {
 }
 
 /** What the inputs could not show; at length, with the way to capture right, when nothing was found. */
-function* whatWasNotSeen(report: Report, causes: readonly Finding[], limits: readonly Limit[], style: Style): Iterable<string> {
+function* whatWasNotSeen(
+  report: Report,
+  causes: readonly Finding[],
+  limits: readonly Limit[],
+  style: Style,
+): Iterable<string> {
   const { blind } = report.summary
   if (blind.length === 0 && limits.length === 0) return
   const atLength = causes.length === 0
@@ -116,7 +134,7 @@ function* whatWasNotSeen(report: Report, causes: readonly Finding[], limits: rea
   }
   if (kinds.length > shown.length) yield `    and ${grouped(kinds.length - shown.length)} more: --format json has all`
   if (!atLength || (blind.length === 0 && !limits.some((l) => costsEvidence(l.anomaly)))) return
-  const advice = captureAdvice(limits)
+  const advice = captureAdvice(limits, report.sessions)
   yield ''
   yield `  ${style.bold('To see more')}`
   for (const line of advice) yield* hang(`    ${style.glyph.dot} `, line, style.width)
@@ -155,5 +173,6 @@ function* next(report: Report, causes: readonly Finding[], style: Style): Iterab
   const gap = ` ${style.glyph.dot} `
   const line = steps.map(style.clean).join(gap)
   if (displayWidth(line) + 8 <= style.width) yield `  ${style.dim('Next:')} ${line}`
-  else for (let i = 0; i < steps.length; i++) yield `  ${i === 0 ? style.dim('Next:') : '     '} ${style.clean(steps[i]!)}`
+  else
+    for (let i = 0; i < steps.length; i++) yield `  ${i === 0 ? style.dim('Next:') : '     '} ${style.clean(steps[i]!)}`
 }

@@ -27,12 +27,12 @@ const WIDE: readonly (readonly [number, number])[] = [
   [0x20000, 0x3fffd],
 ]
 
-/** Lines of at most `width` columns, broken at spaces; a word longer than a line stays whole, so that it can be copied. */
+/** Lines of at most `width` columns, broken at spaces; a longer word is broken, but a link, which is there to be copied. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = []
   let line = ''
   let used = 0
-  for (const word of text.split(' ')) {
+  for (const word of text.split(' ').flatMap((w) => pieces(w, width))) {
     if (word === '') continue
     const w = displayWidth(word)
     if (used > 0 && used + 1 + w > width) {
@@ -46,6 +46,25 @@ export function wrap(text: string, width: number): string[] {
   }
   if (line !== '' || lines.length === 0) lines.push(line)
   return lines
+}
+
+function pieces(word: string, width: number): string[] {
+  if (displayWidth(word) <= width || /^https?:/.test(word)) return [word]
+  const out: string[] = []
+  let piece = ''
+  let used = 0
+  for (const c of word) {
+    const w = charWidth(c.codePointAt(0)!)
+    if (used + w > width && piece !== '') {
+      out.push(piece)
+      piece = ''
+      used = 0
+    }
+    piece += c
+    used += w
+  }
+  out.push(piece)
+  return out
 }
 
 /** `first` stands before the first line, as many spaces before the others; `paint` colours the text only. */

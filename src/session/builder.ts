@@ -13,7 +13,8 @@ import type { Connection } from '../tcp/connection.ts'
 import type { Half } from '../tcp/half.ts'
 import type { CloseHow, StreamSink, StreamSinkFactory } from '../tcp/stream-sink.ts'
 import { endingOf } from './ending.ts'
-import { type RecorderOwner, SessionRecorder } from './recorder.ts'
+import { type RecorderOwner, type RowFacts, SessionRecorder } from './recorder.ts'
+import { SessionRows } from './hot.ts'
 import type { FrameMap, MysqlFacts, Session, SideFacts } from './session.ts'
 import { Trace } from './trace.ts'
 
@@ -36,6 +37,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
   readonly servers = new Set<string>()
   /** Connections on which nothing was recognised; those to a known server endpoint become sessions at the end. */
   private readonly undecided: Session[] = []
+  private readonly rows = new SessionRows()
   private readonly anomalies: AnomalyLog
   private readonly limits: Limits
   private readonly ipv6: Ipv6Table
@@ -50,7 +52,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
   }
 
   open(conn: Connection): StreamSink {
-    const recorder = new SessionRecorder(conn, this, this.limits)
+    const recorder = new SessionRecorder(conn, this, this.rows, this.limits)
     const assumeMysql = this.options.isMysqlPort(conn.ports[SERVER])
     recorder.conversation = new MysqlConversation(recorder, this.anomalies, { assumeMysql, sidesKnown: conn.roleBy === 'syn' }, () => conn.flip())
     if (this.options.trace === `${this.options.input}:${conn.stream}`) {
@@ -64,6 +66,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
   notMysql(recorder: SessionRecorder): void {
     recorder.conn.sink = null
     recorder.conn.observer = null
+    recorder.takeRow()
   }
 
   finished(recorder: SessionRecorder, how: CloseHow, at: Instant): void {
@@ -101,6 +104,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
     const [c, s] = conn.halves
     const lastFrame = Math.max(c.lastFrame, s.lastFrame, conn.resets.at(-1)?.frame ?? 0, conn.firstFrame)
     const ending = endingOf(r, how, at)
+    const row = r.takeRow()
     return {
       id: `${this.options.input}:${conn.stream}`,
       input: this.options.input,
@@ -129,15 +133,15 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       connState: conn.connState,
       history: conn.history,
       sides: [sideFacts(c), sideFacts(s)],
-      mysql: r.recognisedBy === null ? null : this.mysqlFacts(r),
+      mysql: r.recognisedBy === null || row === null ? null : this.mysqlFacts(r, row),
       tls: r.tls?.facts() ?? null,
       ending,
-      timeline: ending.lost !== null || r.errorFacts.length > 0 || r.kills.length > 0 ? (r.timeline?.events() ?? []) : [],
+      timeline: ending.lost !== null || r.errorFacts.length > 0 || r.kills.length > 0 ? (row?.events ?? []) : [],
       files: this.options.files,
     }
   }
 
-  private mysqlFacts(r: SessionRecorder): MysqlFacts {
+  private mysqlFacts(r: SessionRecorder, row: RowFacts): MysqlFacts {
     if (r.loggedIn !== null) r.loggedIn.attributes = this.intern(r.loggedIn.attributes)
     return {
       recognisedBy: r.recognisedBy!,
@@ -152,7 +156,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       flavor: r.hello?.flavor ?? 'unknown',
       schema: r.schema,
       compression: compressionOf(r),
-      commands: r.commands,
+      commands: row.commands,
       errors: r.errorCounts.length < 2 ? r.errorCounts : [...r.errorCounts].sort((a, b) => a.code - b.code),
       errorFacts: r.errorFacts,
       kills: r.kills,
@@ -160,7 +164,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       outOfOrder: r.outOfOrders,
       resynced: r.resyncs,
       inferred: r.notes,
-      longestIdle: r.longestIdle,
+      longestIdle: row.longestIdle,
     }
   }
 

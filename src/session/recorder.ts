@@ -3,7 +3,7 @@
  * (whose listener it is), and keeps the facts that a Session is made of. Concludes nothing.
  */
 import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
-import { LIMITS, type Limits } from '../core/limits.ts'
+import type { Limits } from '../core/limits.ts'
 import type { Duration, Instant } from '../core/time.ts'
 import { Answer, answerOf, Command, commandName } from '../mysql/commands.ts'
 import { Status } from '../mysql/status.ts'
@@ -11,12 +11,23 @@ import type { Greeting, Login, MysqlListener, ProxyHeader, RecognisedBy, ReplyKi
 import type { MysqlConversation } from '../mysql/conversation.ts'
 import { type Connection, TcpFact, type TcpObserver } from '../tcp/connection.ts'
 import type { CloseHow, GapReason, StreamSink } from '../tcp/stream-sink.ts'
-import { CommandCounts } from './command-counts.ts'
+import { CommandCounts, countCommand } from './command-counts.ts'
 import { CommandsInFlight } from './commands-in-flight.ts'
+import {
+  ARRIVING_AT,
+  ARRIVING_FRAME,
+  ARRIVING_LENGTH,
+  ARRIVING_OP,
+  IN_FLIGHT,
+  LAST_REPLY_AT,
+  LONGEST_IDLE,
+  NUMBERS,
+  type SessionRows,
+} from './hot.ts'
 import { readKill } from './kill-statement.ts'
 import type { CommandFact, ErrorFact, FirstClose, KillFact } from './session.ts'
 import { StatementStore } from './statement-store.ts'
-import { EventKind, Timeline } from './timeline.ts'
+import { addEvent, EventKind, eventsOf, type TimelineEvent } from './timeline.ts'
 import { TlsFactsRecorder } from './tls-facts.ts'
 import type { Trace } from './trace.ts'
 
@@ -41,6 +52,13 @@ const TIMELINE_OF: readonly number[] = (() => {
   return t
 })()
 
+/** What a recorder's row held when its connection was finished. */
+export interface RowFacts {
+  commands: CommandCounts
+  events: TimelineEvent[]
+  longestIdle: Duration
+}
+
 /** Who is told when the connection is finished. */
 export interface RecorderOwner {
   finished(recorder: SessionRecorder, how: CloseHow, at: Instant): void
@@ -57,7 +75,9 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   /** TLS after SSLRequest, or from the first byte. */
   tls: TlsFactsRecorder | null = null
   trace: Trace | null = null
-  timeline: Timeline | null = null
+  /** Its row in hot.ts, -1 until the connection is recognised and after it is finished. */
+  private row = -1
+  private readonly rows: SessionRows
 
   recognisedBy: RecognisedBy | null = null
   recognisedFrame = 0
@@ -70,7 +90,6 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   authenticatedFrame = 0
   schema = ''
   compression: 'none' | 'zlib' | 'zstd' = 'none'
-  readonly commands = new CommandCounts()
   /** Empty for most sessions: one shared nothing until the first entry comes. */
   errorCounts: readonly { code: number; count: number; message: string }[] = NOTHING
   errorFacts: readonly ErrorFact[] = NOTHING
@@ -80,29 +99,53 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   outOfOrders: { count: number; frame: number; expected: number; got: number } = IN_ORDER
   resyncs = 0
   statusFlags = -1
-  longestIdle: Duration = 0
 
-  readonly flight = new CommandsInFlight()
-  readonly statements: StatementStore
+  flight!: CommandsInFlight
+  statements!: StatementStore
   quitFrame = 0
   quitAt: Instant = 0
-  /** A command whose first bytes are here and whose rest is not. */
-  private arrivingOp = -1
-  private arrivingAt: Instant = 0
-  private arrivingFrame = 0
-  private arrivingLength = 0
-  private lastReplyAt: Instant = -1
-  private commandOfFlight = -1
+  /** Prepared statement of the last command that named one. */
+  private statementId = -1
+  /** Number (CommandsInFlight.pushed) of the command that `statements` remembers, and of the one with `statementId`: of
+   *  several commands in flight only these have a text. */
+  private textOf = -1
+  private idOf = -1
+
+  /** The answer to the command in flight may lie in bytes that the capture lost. */
+  private answerHidden = false
 
   first: FirstClose | null = null
   /** The command that was outstanding at the first close, while it waits for a late answer. */
   private awaiting: CommandFact | null = null
   private callLength = 0
+  private readonly limits: Limits
 
-  constructor(conn: Connection, owner: RecorderOwner, limits: Limits = LIMITS) {
+  constructor(conn: Connection, owner: RecorderOwner, rows: SessionRows, limits: Limits) {
     this.conn = conn
     this.owner = owner
-    this.statements = new StatementStore(limits.sqlPreviewBytes, limits.preparedStatements)
+    this.rows = rows
+    this.limits = limits
+  }
+
+  /** The connection is worth a row: it is MySQL's, or TLS on a port of MySQL. */
+  private begin(): void {
+    if (this.row >= 0) return
+    this.row = this.rows.allocate()
+    this.flight = new CommandsInFlight(this.rows, this.row)
+    this.statements = new StatementStore(this.rows, this.row, this.limits.sqlPreviewBytes, this.limits.preparedStatements)
+  }
+
+  /** What the row holds, taken out; null when there is none. The row is free for others afterwards. */
+  takeRow(): RowFacts | null {
+    if (this.row < 0) return null
+    const facts: RowFacts = {
+      commands: new CommandCounts(this.rows, this.row),
+      events: eventsOf(this.rows, this.row),
+      longestIdle: this.rows.numbers[this.row * NUMBERS + LONGEST_IDLE]!,
+    }
+    this.rows.release(this.row)
+    this.row = -1
+    return facts
   }
 
   // ---- StreamSink
@@ -130,6 +173,8 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     this.callLength = bytes
     if (this.tls !== null) this.tls.gap(dir, bytes, at, frame)
     else this.conversation.gap(dir, bytes, why, at, frame)
+    // What the receiver never acknowledged was not lost by the capture: then the answer is missing indeed.
+    if (this.row >= 0 && dir === SERVER && why !== 'end' && this.flight.size > 0) this.answerHidden = this.tls !== null || this.conversation.answersUnknown
     this.trace?.add('tcp', dir, at, frame, 'gap', `${bytes} bytes missing (${why})`, true)
   }
 
@@ -161,7 +206,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   recognised(by: RecognisedBy, _at: Instant, frame: number): void {
     this.recognisedBy = by
     this.recognisedFrame = frame
-    this.timeline = new Timeline(LIMITS.timelineHead, LIMITS.timelineTail)
+    this.begin()
   }
 
   proxyHeader(header: ProxyHeader, at: Instant, frame: number): void {
@@ -197,16 +242,18 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
 
   authenticated(at: Instant, frame: number): void {
     if (this.authenticatedFrame === 0) this.authenticatedFrame = frame
-    this.lastReplyAt = at
+    this.replied(at)
     this.event(EventKind.authenticated, SERVER, at, frame, 0)
     this.trace?.add('mysql', SERVER, at, frame, 'OK', 'logged in')
   }
 
   commandBegin(op: number, length: number, at: Instant, frame: number): void {
-    this.arrivingLength = length
-    this.arrivingOp = op
-    this.arrivingAt = at
-    this.arrivingFrame = frame
+    const n = this.rows.numbers
+    const b = this.row * NUMBERS
+    n[b + ARRIVING_OP] = op
+    n[b + ARRIVING_AT] = at
+    n[b + ARRIVING_FRAME] = frame
+    n[b + ARRIVING_LENGTH] = length
   }
 
   command(
@@ -219,27 +266,29 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     at: Instant,
     frame: number,
   ): void {
-    const begun = this.arrivingOp >= 0 ? this.arrivingFrame : frame
-    this.arrivingOp = -1
-    this.commands.add(op)
-    if (this.lastReplyAt >= 0 && this.flight.size === 0) {
-      const idle = at - this.lastReplyAt
-      if (idle > this.longestIdle) this.longestIdle = idle
-    }
+    const n = this.rows.numbers
+    const b = this.row * NUMBERS
+    const begun = n[b + ARRIVING_OP]! >= 0 ? n[b + ARRIVING_FRAME]! : frame
+    n[b + ARRIVING_OP] = -1
+    countCommand(this.rows, this.row, op)
+    this.idled(at)
     this.event(EventKind.command, CLIENT, at, frame, op)
     switch (op) {
       case Command.COM_QUERY: {
         this.statements.remember(buf, start, end, argumentLength)
+        this.textOf = this.flight.pushed
         const kill = readKill(buf, start, end)
         if (kill !== null) this.kill(kill.connectionId, kill.query, at, frame)
         break
       }
       case Command.COM_STMT_PREPARE:
         this.statements.remember(buf, start, end, argumentLength)
+        this.textOf = this.flight.pushed
         this.statements.beginPrepare()
         break
       case Command.COM_INIT_DB:
         this.statements.remember(buf, start, end, argumentLength)
+        this.textOf = this.flight.pushed
         this.schema = this.statements.text() ?? ''
         break
       case Command.COM_PROCESS_KILL:
@@ -264,17 +313,18 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     }
     this.trace?.command(op, buf, start, end, argumentLength, this.statementText(op, statementId), at, frame)
     if (answerOf(op) === Answer.none) return
-    this.commandOfFlight = op === Command.COM_STMT_EXECUTE || op === Command.COM_STMT_FETCH || op === Command.COM_STMT_BULK_EXECUTE ? statementId : -1
+    this.answerHidden = false
+    if (namesStatement(op)) {
+      this.statementId = statementId
+      this.idOf = this.flight.pushed
+    }
     this.flight.push(op, at, begun, this.conn.halves[CLIENT].offset + this.callLength)
   }
 
   replyBegin(_kind: ReplyKind, at: Instant, frame: number): void {
     const f = this.flight
     if (f.size === 0) return
-    if (f.replyFrame === 0) {
-      f.replyFrame = frame
-      f.replyAt = at
-    }
+    f.replying(at, frame)
     const waiting = this.awaiting
     if (waiting !== null && waiting.replyFrame === 0) {
       waiting.replyFrame = frame
@@ -292,7 +342,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     this.trace?.reply(statusFlags, rows, columns, more, at, frame)
     if (more) return
     this.event(EventKind.reply, SERVER, at, frame, statusFlags)
-    this.lastReplyAt = at
+    this.replied(at)
     if (this.awaiting !== null) {
       // The server finished it after the close: it ran; whether it is durable hangs on the transaction.
       this.awaiting.outcome = statusFlags >= 0 && (statusFlags & Status.SERVER_STATUS_IN_TRANS) === 0 ? 'committed' : 'answered'
@@ -315,12 +365,13 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     else if (this.errorCounts.length < CODES_KEPT) this.errorCounts = [...this.errorCounts, { code, count: 1, message }]
     const op = phase === 'reply' && this.flight.size > 0 ? this.flight.op : -1
     const facts = this.errorFacts.length < ERRORS_KEPT ? this.errorFacts : this.errorFacts.filter((_, i) => i !== ERRORS_KEPT / 2)
-    const statement = op < 0 ? null : this.statementText(op, this.commandOfFlight)
+    const statement = op < 0 ? null : this.outstandingText(op)
     this.errorFacts = [...facts, { phase, code, sqlState, message, sequenceId, at, frame, op, statement }]
     this.event(EventKind.error, SERVER, at, frame, code)
     this.trace?.add('mysql', SERVER, at, frame, 'ERR', `${code} (${sqlState || 'no SQLSTATE'}) ${message}`, true)
-    if (phase !== 'reply') return
-    this.lastReplyAt = at
+    // COM_CHANGE_USER is answered in the words of a login.
+    if (phase !== 'reply' && !(phase === 'auth' && this.flight.size > 0 && this.flight.op === Command.COM_CHANGE_USER)) return
+    this.replied(at)
     if (this.awaiting !== null) {
       this.awaiting.outcome = 'answered'
       this.awaiting.replyFrame = frame
@@ -349,11 +400,15 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     if (this.unreadables.length < UNREADABLE_KEPT) this.unreadables = [...this.unreadables, { dir, what, frame }]
     this.event(EventKind.unreadable, dir, at, frame, 0)
     this.trace?.add('mysql', dir, at, frame, 'unreadable', what, true)
-    if (what === 'tls-client-hello' && this.tls === null) this.tls = new TlsFactsRecorder(this, this.conn)
+    if (what === 'tls-client-hello' && this.tls === null) {
+      this.begin()
+      this.tls = new TlsFactsRecorder(this, this.conn)
+    }
   }
 
   resynced(dir: Direction, at: Instant, frame: number): void {
     this.resyncs++
+    this.answerHidden = false
     // What was outstanding before the hole may have been answered inside it.
     if (dir === CLIENT) this.flight.clear()
     this.trace?.add('mysql', dir, at, frame, 'resynchronised', 'decoding resumed')
@@ -365,19 +420,23 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
 
   // ---- shared with the tls facts
 
-  /** An opaque request (dir client) or answer in TLS: the only facts about commands that need no keys. */
-  opaque(dir: Direction, at: Instant, frame: number, mayBeQuit: boolean): void {
+  /**
+   * An opaque request (dir client) or answer in TLS: the only facts about commands that need no keys. By its size a request
+   * may be COM_QUIT (or COM_PING), or COM_STMT_CLOSE, which has no answer: nobody waits for what may never come.
+   */
+  opaque(dir: Direction, at: Instant, frame: number, mayBeQuit: boolean, mayLackAnswer: boolean): void {
     this.event(EventKind.tlsRecord, dir, at, frame, 0)
     if (dir === CLIENT) {
-      if (mayBeQuit) {
-        this.quitFrame = frame
-        this.quitAt = at
-      }
-      if (this.lastReplyAt >= 0 && this.flight.size === 0) this.longestIdle = Math.max(this.longestIdle, at - this.lastReplyAt)
-      if (this.flight.size === 0) this.flight.push(OPAQUE, at, frame, this.conn.halves[CLIENT].offset + this.callLength)
+      this.quitFrame = mayBeQuit ? frame : 0
+      this.quitAt = at
+      this.idled(at)
+      if (this.flight.size === 0 && !mayLackAnswer) this.flight.push(OPAQUE, at, frame, this.conn.halves[CLIENT].offset + this.callLength)
       return
     }
-    this.lastReplyAt = at
+    // Answered: it was COM_PING.
+    if (this.first === null) this.quitFrame = 0
+    this.replied(at)
+    this.answerHidden = false
     if (this.awaiting !== null) {
       this.awaiting.outcome = 'response-begun'
       this.awaiting.replyFrame = frame
@@ -387,21 +446,41 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     this.flight.clear()
   }
 
+  /** The server has answered: from here on the session is idle. */
+  private replied(at: Instant): void {
+    this.rows.numbers[this.row * NUMBERS + LAST_REPLY_AT] = at
+  }
+
+  /** A command ends an idle time, unless others are outstanding. */
+  private idled(at: Instant): void {
+    const n = this.rows.numbers
+    const b = this.row * NUMBERS
+    if (n[b + IN_FLIGHT] !== 0) return
+    const idle = at - n[b + LAST_REPLY_AT]!
+    // Before the first answer LAST_REPLY_AT is -Infinity.
+    if (idle > n[b + LONGEST_IDLE]! && idle < Number.POSITIVE_INFINITY) n[b + LONGEST_IDLE] = idle
+  }
+
   event(kind: EventKind, dir: Direction, at: Instant, frame: number, value: number): void {
-    this.timeline?.add(kind, dir, at, frame, value)
+    if (this.row >= 0) addEvent(this.rows, this.row, kind, dir, at, frame, value)
   }
 
   // ---- endings
 
   /** The command now outstanding as a fact; null when there is none. */
   outstanding(): CommandFact | null {
+    if (this.row < 0) return null
     const f = this.flight
+    const n = this.rows.numbers
+    const b = this.row * NUMBERS
     // Server bytes that could not be placed came after it: they may have been its answer.
     const unplaced = this.tls === null && this.conversation.answersUnknown
+    if (this.answerHidden) return null
     if (unplaced && f.size > 0 && this.conn.halves[SERVER].lastDataFrame > f.frame) return null
     if (f.size === 0) {
-      if (this.arrivingOp < 0 || answerOf(this.arrivingOp) === Answer.none) return null
-      return this.fact(this.arrivingOp, this.arrivingAt, this.arrivingFrame, false, 0, 0)
+      const op = n[b + ARRIVING_OP]!
+      if (op < 0 || answerOf(op) === Answer.none) return null
+      return this.fact(op, n[b + ARRIVING_AT]!, n[b + ARRIVING_FRAME]!, false, 0, 0)
     }
     return this.fact(f.op, f.at, f.frame, true, f.replyFrame, f.replyAt)
   }
@@ -412,9 +491,9 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
       name: op === OPAQUE ? 'TLS record' : commandName(op),
       at,
       frame,
-      text: op === OPAQUE ? null : this.statementText(op, this.commandOfFlight),
+      text: complete ? this.outstandingText(op) : null,
       complete,
-      length: this.arrivingLength,
+      length: this.rows.numbers[this.row * NUMBERS + ARRIVING_LENGTH]!,
       outcome: replyFrame > 0 ? 'response-begun' : 'delivered-unknown',
       replyFrame,
       replyAt,
@@ -437,20 +516,29 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
       lastServerDataFrame: s.lastDataFrame,
       silence: at - Math.max(c.bytes > 0 ? c.lastDataAt : -Infinity, s.bytes > 0 ? s.lastDataAt : -Infinity, this.conn.startAt),
       inTransaction: this.statusFlags >= 0 && (this.statusFlags & Status.SERVER_STATUS_IN_TRANS) !== 0,
+      unsure: this.answerHidden,
     }
     this.awaiting = outstanding
   }
 
+  /** Text of the oldest outstanding command; null when a later, pipelined one has taken its place in memory. */
+  private outstandingText(op: number): string | null {
+    const number = this.flight.pushed - this.flight.size
+    return number === (namesStatement(op) ? this.idOf : this.textOf) ? this.statementText(op, this.statementId) : null
+  }
+
   private statementText(op: number, statementId: number): string | null {
     if (op === Command.COM_QUERY || op === Command.COM_STMT_PREPARE || op === Command.COM_INIT_DB) return this.statements.text()
-    if (op === Command.COM_STMT_EXECUTE || op === Command.COM_STMT_FETCH || op === Command.COM_STMT_BULK_EXECUTE) return this.statements.textOf(statementId)
-    return null
+    return namesStatement(op) ? this.statements.textOf(statementId) : null
   }
 
   private kill(connectionId: number, query: boolean, at: Instant, frame: number): void {
     if (this.kills.length < KILLS_KEPT) this.kills = [...this.kills, { connectionId, query, at, frame }]
   }
 }
+
+const namesStatement = (op: number): boolean =>
+  op === Command.COM_STMT_EXECUTE || op === Command.COM_STMT_FETCH || op === Command.COM_STMT_BULK_EXECUTE
 
 /** Command byte of a request that could not be read. */
 export const OPAQUE = -2

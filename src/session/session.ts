@@ -84,6 +84,8 @@ export interface FirstClose {
   /** Time without payload in either direction before it. */
   silence: Duration
   inTransaction: boolean
+  /** The capture lost bytes in which the answer to the last command may lie: `outstanding` is null because nobody knows. */
+  unsure: boolean
 }
 
 /** How the connection ended: facts only. */

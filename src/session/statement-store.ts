@@ -1,22 +1,24 @@
 /**
  * Statement text as evidence: the last statement of a session, and the text behind its prepared statements. Bytes are
- * copied into a buffer that is reused; text is made only when somebody asks.
+ * copied into the session's row; text is made only when somebody asks.
  */
 import { decodeText } from '../core/bytes.ts'
-
-const FIRST_SIZE = 256
+import { NUMBERS, type SessionRows, TEXT, TEXT_LENGTH, TEXT_TOTAL } from './hot.ts'
 
 // hot path: no allocation per packet
 export class StatementStore {
+  private readonly rows: SessionRows
+  private readonly row: number
   private readonly limit: number
   private readonly maxPrepared: number
-  private last: Buffer | null = null
-  private lastLength = 0
-  private lastTotal = 0
+  /** A last statement longer than the row holds. */
+  private long: Buffer | null = null
   private readonly prepared = new Map<number, string>()
   private preparing: string | null = null
 
-  constructor(limit: number, maxPrepared: number) {
+  constructor(rows: SessionRows, row: number, limit: number, maxPrepared: number) {
+    this.rows = rows
+    this.row = row
     this.limit = limit
     this.maxPrepared = maxPrepared
   }
@@ -25,28 +27,30 @@ export class StatementStore {
   remember(buf: Uint8Array, start: number, end: number, total: number): void {
     let n = end - start
     if (n > this.limit) n = this.limit
-    let b = this.last
-    if (b === null || b.length < n) {
-      b = Buffer.allocUnsafeSlow(n <= FIRST_SIZE ? FIRST_SIZE : this.limit)
-      this.last = b
+    const { numbers, text } = this.rows
+    const base = this.row * NUMBERS
+    numbers[base + TEXT_LENGTH] = n
+    numbers[base + TEXT_TOTAL] = total
+    if (n <= TEXT) {
+      const to = this.row * TEXT
+      // A native copy costs more than it saves below this length.
+      if (n <= 96) for (let i = 0; i < n; i++) text[to + i] = buf[start + i]!
+      else text.set(buf.subarray(start, start + n), to)
+      return
     }
-    // A native copy costs more than it saves below this length.
-    if (n <= 48) for (let i = 0; i < n; i++) b[i] = buf[start + i]!
-    else b.set(buf.subarray(start, start + n))
-    this.lastLength = n
-    this.lastTotal = total
-  }
-
-  forget(): void {
-    this.lastLength = 0
-    this.lastTotal = 0
+    if (this.long === null) this.long = Buffer.allocUnsafeSlow(this.limit)
+    this.long.set(buf.subarray(start, start + n))
   }
 
   /** Text of the last statement, '…' when it was longer than what is kept; null when there was none. */
   text(): string | null {
-    if (this.last === null || this.lastTotal === 0) return null
-    const s = decodeText(this.last, 0, this.lastLength)
-    return this.lastTotal > this.lastLength ? `${s}…` : s
+    const base = this.row * NUMBERS
+    const length = this.rows.numbers[base + TEXT_LENGTH]!
+    const total = this.rows.numbers[base + TEXT_TOTAL]!
+    if (total === 0) return null
+    const from = this.row * TEXT
+    const s = length <= TEXT ? decodeText(this.rows.text, from, from + length) : decodeText(this.long!, 0, length)
+    return total > length ? `${s}…` : s
   }
 
   /** The statement just remembered is being prepared. */

@@ -1,9 +1,11 @@
 /**
- * The bounded timeline of a session: its first and its last events, as numbers in one small buffer. The tail is what
- * forensics needs. `sessions show` records a session in full instead (trace.ts).
+ * The bounded timeline of a session: its first and its last events, as numbers in the session's row (hot.ts). The tail is
+ * what forensics needs. `sessions show` records a session in full instead (trace.ts).
  */
 import type { Direction } from '../core/direction.ts'
+import { LIMITS } from '../core/limits.ts'
 import type { Instant } from '../core/time.ts'
+import { EVENT_CELLS, EVENT_WIDTH, EVENTS, NUMBERS, type SessionRows } from './hot.ts'
 
 /** What happened. Values: see `TimelineEvent.value`. */
 export const EventKind = {
@@ -35,54 +37,46 @@ export interface TimelineEvent {
   value: number
 }
 
-const WIDTH = 4
+const HEAD = LIMITS.timelineHead
+const TAIL = LIMITS.timelineTail
 
-export class Timeline {
-  private readonly head: number
-  private readonly tail: number
-  private readonly cells: Float64Array
-  private count = 0
-
-  constructor(head: number, tail: number) {
-    this.head = head
-    this.tail = tail
-    this.cells = new Float64Array((head + tail) * WIDTH)
-  }
-
-  add(kind: EventKind, dir: Direction, at: Instant, frame: number, value: number): void {
-    const n = this.count++
-    const slot = n < this.head ? n : this.head + ((n - this.head) % this.tail)
-    const p = slot * WIDTH
-    const c = this.cells
-    c[p] = at
-    c[p + 1] = frame
-    c[p + 2] = (kind << 1) | dir
-    c[p + 3] = value
-  }
-
-  /** Events dropped between head and tail. */
-  get dropped(): number {
-    return Math.max(0, this.count - this.head - this.tail)
-  }
-
-  /** Events in order. */
-  events(): TimelineEvent[] {
-    const out: TimelineEvent[] = []
-    const kept = Math.min(this.count, this.head + this.tail)
-    const firstOfTail = this.count > this.head + this.tail ? this.count - this.tail : this.head
-    for (let i = 0; i < kept; i++) {
-      const n = i < this.head ? i : firstOfTail + (i - this.head)
-      const slot = n < this.head ? n : this.head + ((n - this.head) % this.tail)
-      const p = slot * WIDTH
-      const meta = this.cells[p + 2]!
-      out.push({
-        at: this.cells[p]!,
-        frame: this.cells[p + 1]!,
-        dir: (meta & 1) as Direction,
-        kind: (meta >> 1) as EventKind,
-        value: this.cells[p + 3]!,
-      })
-    }
-    return out
-  }
+// hot path: no allocation per packet
+export function addEvent(
+  rows: SessionRows,
+  row: number,
+  kind: EventKind,
+  dir: Direction,
+  at: Instant,
+  frame: number,
+  value: number,
+): void {
+  const n = rows.numbers[row * NUMBERS + EVENTS]!++
+  const p = row * EVENT_CELLS + slotOf(n) * EVENT_WIDTH
+  const c = rows.events
+  c[p] = at
+  c[p + 1] = frame
+  c[p + 2] = (kind << 1) | dir
+  c[p + 3] = value
 }
+
+/** The events of a row in order: the first ones and the last ones. */
+export function eventsOf(rows: SessionRows, row: number): TimelineEvent[] {
+  const count = rows.numbers[row * NUMBERS + EVENTS]!
+  const out: TimelineEvent[] = []
+  for (let n = 0; n < count; n++) {
+    // What lay between head and tail is gone.
+    if (n === HEAD && count > HEAD + TAIL) n = count - TAIL
+    const p = row * EVENT_CELLS + slotOf(n) * EVENT_WIDTH
+    const meta = rows.events[p + 2]!
+    out.push({
+      at: rows.events[p]!,
+      frame: rows.events[p + 1]!,
+      dir: (meta & 1) as Direction,
+      kind: (meta >> 1) as EventKind,
+      value: rows.events[p + 3]!,
+    })
+  }
+  return out
+}
+
+const slotOf = (n: number): number => (n < HEAD ? n : HEAD + ((n - HEAD) % TAIL))

@@ -13,6 +13,8 @@ import { EventKind } from './timeline.ts'
 const ALERTS_KEPT = 8
 /** Plaintext of COM_QUIT and COM_PING: a 4-byte header and the command byte. */
 const SHORTEST_COMMAND = 5
+/** COM_STMT_CLOSE: as above, with a statement id of four bytes. */
+const STMT_CLOSE = 9
 const CLOSE_NOTIFY = 0
 const TLS13 = 0x0304
 
@@ -78,7 +80,9 @@ export class TlsFactsRecorder implements TlsListener {
 
   applicationData(dir: Direction, length: number, at: Instant, frame: number): void {
     this.records[dir]++
-    this.recorder.opaque(dir, at, frame, dir === CLIENT && this.isShortest(length))
+    const fromClient = dir === CLIENT
+    const mayBeQuit = fromClient && (this.holds(length, SHORTEST_COMMAND) || this.isPadded(length))
+    this.recorder.opaque(dir, at, frame, mayBeQuit, fromClient && this.holds(length, STMT_CLOSE))
     this.recorder.trace?.add('tls', dir, at, frame, 'application data', `${length} bytes, encrypted`)
   }
 
@@ -117,10 +121,14 @@ export class TlsFactsRecorder implements TlsListener {
     return this.failed || this.conn.closed || this.conn.halves[0].finSeen || this.conn.halves[1].finSeen ? 'failed' : 'unseen'
   }
 
-  /** Whether a record can hold exactly COM_QUIT (or COM_PING, which is as long): RFC 8446 5.2, RFC 5288 3, RFC 7905 2. */
-  private isShortest(length: number): boolean {
-    if (this.version === TLS13) return length === SHORTEST_COMMAND + 1 + 16
-    // TLS 1.2: GCM carries an 8-byte nonce and 16 tag bytes, ChaCha20 16; CBC pads to blocks with IV and MAC.
-    return length === SHORTEST_COMMAND + 24 || length === SHORTEST_COMMAND + 16 || (length <= 96 && length % 16 === 0)
+  /** Whether a record holds exactly so many bytes: RFC 8446 5.2, RFC 5288 3 (GCM: nonce and tag), RFC 7905 2 (ChaCha20: tag). */
+  private holds(length: number, bytes: number): boolean {
+    if (this.version === TLS13) return length === bytes + 1 + 16
+    return length === bytes + 8 + 16 || length === bytes + 16
+  }
+
+  /** TLS 1.2 CBC pads to blocks with IV and MAC (RFC 5246 6.2.3.2): short commands look alike. */
+  private isPadded(length: number): boolean {
+    return this.version !== TLS13 && length <= 96 && length % 16 === 0
   }
 }

@@ -180,6 +180,19 @@ export class Reassembly {
     }
   }
 
+  /** A side closes: what the receiver had acknowledged by then, and the capture did not see, will not come any more. */
+  settle(conn: Connection, dir: Direction, half: Half): void {
+    if (!half.hasAck || !half.started) return
+    while (half.pending !== null && seqDiff(half.pending[0]!.seq, half.acked) >= 0) this.giveUpHole(conn, dir, half, 'lost-in-capture')
+    if (half.pending !== null || half.finDelivered) return
+    const top = half.finSeen && seqDiff(half.finSeq, half.acked) > 0 ? half.finSeq : half.acked
+    const bytes = seqDiff(half.next, top)
+    // One byte more than was sent may be the FIN itself.
+    if (bytes > (half.finSeen ? 0 : 1)) {
+      this.gap(conn, dir, half, bytes, 'lost-in-capture', Math.max(conn.halves[0].lastAt, conn.halves[1].lastAt), half.ackedFrame)
+    }
+  }
+
   private giveUpTail(conn: Connection, dir: Direction, half: Half): void {
     const bytes = seqDiff(half.next, half.acked)
     half.holeWait = 0

@@ -274,6 +274,10 @@ export class TcpLayer implements SegmentSink {
       if (s.optionsEnd - s.optionsStart > 12) peer.sackBlocks += sackBlocks(s)
     }
     if ((flags & FIN) !== 0) this.fin(conn, dir, me, s, seq)
+    if (conn.halves[CLIENT].finSeen || conn.halves[SERVER].finSeen) {
+      this.reassembly.settle(conn, CLIENT, conn.halves[CLIENT])
+      this.reassembly.settle(conn, SERVER, conn.halves[SERVER])
+    }
     this.reassembly.patience(conn, CLIENT, conn.halves[CLIENT], dir === CLIENT)
     this.reassembly.patience(conn, SERVER, conn.halves[SERVER], dir === SERVER)
     this.deliverFin(conn, CLIENT)

@@ -31,7 +31,9 @@ describe('exitCode', () => {
       code: 3,
       why: '--strict: the evidence is incomplete (capture.pcap: capture.truncated-tail)',
     })
-    expect(exitCode(withAnomaly('packet.bad-checksum', 'packet.offload', 'capture.duplicate-frames'), { strict: true }).code).toBe(0)
+    expect(
+      exitCode(withAnomaly('packet.bad-checksum', 'packet.offload', 'capture.duplicate-frames'), { strict: true }).code,
+    ).toBe(0)
     expect(exitCode(withAnomaly('packet.malformed'), { strict: true }).code).toBe(0)
   })
 
@@ -56,8 +58,12 @@ it('did you mean', () => {
 })
 
 it('progress', () => {
-  expect(progressText({ bytes: 1.2e9, total: 2.9e9, sessions: 1204, findings: 0 }, 1)).toBe('41 %  1.2 GB of 2.9 GB  1.2 GB/s  2 s left  1,204 sessions')
-  expect(progressText({ bytes: 5000, total: 0, sessions: 1, findings: 2 }, 0)).toBe('5.0 kB  0 bytes/s  1 session  2 findings')
+  expect(progressText({ bytes: 1.2e9, total: 2.9e9, sessions: 1204, findings: 0 }, 1)).toBe(
+    '41 %  1.2 GB of 2.9 GB  1.2 GB/s  2 s left  1,204 sessions',
+  )
+  expect(progressText({ bytes: 5000, total: 0, sessions: 1, findings: 2 }, 0)).toBe(
+    '5.0 kB  0 bytes/s  1 session  2 findings',
+  )
 })
 
 describe('--since and --until', () => {

@@ -25,9 +25,10 @@ interface Facts {
   errors: Record<string, number>
 }
 
-const known = JSON.parse(
-  readFileSync(join(import.meta.dirname, 'known-differences.json'), 'utf8'),
-) as Record<string, KnownDifference>
+const known = JSON.parse(readFileSync(join(import.meta.dirname, 'known-differences.json'), 'utf8')) as Record<
+  string,
+  KnownDifference
+>
 
 function factsOf(report: Report, resetFrames: number[]): Facts {
   const { packets, connections } = report.inputs[0] as { packets: number; connections: number }

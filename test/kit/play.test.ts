@@ -30,10 +30,10 @@ function tshark(bytes: Uint8Array, filter: string, ...fields: string[]): string[
 const column = (table: string[][], i = 0) => table.map((row) => row[i])
 
 /** A dialogue with every kind of message. */
-function everything(p: Play): Play {
+function everything(p: Play, clientCapabilities: number): Play {
   return p
     .connect()
-    .login()
+    .login({ clientCapabilities })
     .query('SELECT 1', rows(3))
     .query('UPDATE t SET a = 1', ok({ affected: 1, status: 3 }))
     .query('SELEC', err(1064, '42000', 'You have an error'))
@@ -56,12 +56,8 @@ describe.skipIf(!hasTshark)('play, read by tshark', () => {
     ['IPv6', { client: '[2001:db8::1]:40000', server: '[2001:db8::2]:3306' }, CLIENT_CAPABILITIES],
   ] as const) {
     it(`is a clean dialogue: ${name}`, () => {
-      const p = play(options)
-      const { bytes } = capture(
-        everything(
-          Object.assign(p, { login: () => Object.getPrototypeOf(p).login.call(p, { clientCapabilities: caps }) }),
-        ),
-      )
+      const { bytes } = capture(everything(play(options), caps))
+      // tshark 4.0.17 calls COM_RESET_CONNECTION malformed, though the manual gives it no argument; why was not looked into.
       expect(
         tshark(
           bytes,

@@ -1,6 +1,8 @@
 /** Single segments of one side of a play: what `p.client` and `p.server` can do. */
+
+import type { Host } from './host.ts'
 import { type Bytes, join } from './mysql-encode.ts'
-import { Flag, type Host, NOTHING, type SegmentOverride, type Wire } from './wire.ts'
+import { Flag, NOTHING, type SegmentOverride, type Wire } from './wire.ts'
 
 export class Side {
   private readonly wire: Wire

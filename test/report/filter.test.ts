@@ -3,8 +3,8 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { MysqlconnError } from '../../src/core/errors.ts'
 import { durationSeconds, parseFilter } from '../../src/report/filter.ts'
-import { CUT_SESSION, report, session } from './fixtures.ts'
 import { selectSessions } from '../../src/report/select.ts'
+import { CUT_SESSION, report, session } from './fixtures.ts'
 
 const holds = (expression: string, s = CUT_SESSION): boolean => parseFilter(expression)(s)
 
@@ -88,15 +88,37 @@ describe('errors point at the place', () => {
   })
 
   it('gives a filter or a MysqlconnError for any text', () => {
-    const word = fc.constantFrom('user', '==', '~', 'and', 'or', 'not', '(', ')', '"', '5m', 'silence', '>', ' ', '\u0000', 'ü')
+    const word = fc.constantFrom(
+      'user',
+      '==',
+      '~',
+      'and',
+      'or',
+      'not',
+      '(',
+      ')',
+      '"',
+      '5m',
+      'silence',
+      '>',
+      ' ',
+      '\u0000',
+      'ü',
+    )
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.array(word, { maxLength: 40 }).map((w) => w.join(' '))), (source) => {
-        try {
-          expect(typeof parseFilter(source)(CUT_SESSION)).toBe('boolean')
-        } catch (e) {
-          expect(e).toBeInstanceOf(MysqlconnError)
-        }
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.array(word, { maxLength: 40 }).map((w) => w.join(' ')),
+        ),
+        (source) => {
+          try {
+            expect(typeof parseFilter(source)(CUT_SESSION)).toBe('boolean')
+          } catch (e) {
+            expect(e).toBeInstanceOf(MysqlconnError)
+          }
+        },
+      ),
     )
   })
 
@@ -108,7 +130,16 @@ describe('errors point at the place', () => {
 
 it('durations', () => {
   expect(['300s', '5m', '250ms', '1.5h', '20us', '2d', '7', 'x', '5 m', '-1s'].map(durationSeconds)).toEqual([
-    300, 300, 0.25, 5400, 0.00002, 172_800, 7, null, null, null,
+    300,
+    300,
+    0.25,
+    5400,
+    0.00002,
+    172_800,
+    7,
+    null,
+    null,
+    null,
   ])
 })
 

@@ -61,9 +61,26 @@ export function occurrence(stream: number, over: Partial<Occurrence> = {}): Occu
     statement: "UPDATE account SET balance = 17 WHERE owner = 'Ann O''Hara'",
     outcome: 'delivered-unknown',
     evidence: [
-      { kind: 'frames', input: 'capture.pcap', frames: [7], says: 'COM_QUERY sent', filter: `tcp.stream==${stream} && frame.number>=7` },
-      { kind: 'frames', input: 'capture.pcap', frames: [8, 9], says: 'RST from 10.20.0.30:3306', filter: `tcp.stream==${stream} && frame.number>=8` },
-      { kind: 'silence', from: '2026-11-20T17:10:00.400001Z', to: '2026-11-20T17:10:02.400001Z', says: 'nothing either way' },
+      {
+        kind: 'frames',
+        input: 'capture.pcap',
+        frames: [7],
+        says: 'COM_QUERY sent',
+        filter: `tcp.stream==${stream} && frame.number>=7`,
+      },
+      {
+        kind: 'frames',
+        input: 'capture.pcap',
+        frames: [8, 9],
+        says: 'RST from 10.20.0.30:3306',
+        filter: `tcp.stream==${stream} && frame.number>=8`,
+      },
+      {
+        kind: 'silence',
+        from: '2026-11-20T17:10:00.400001Z',
+        to: '2026-11-20T17:10:02.400001Z',
+        says: 'nothing either way',
+      },
       { kind: 'measure', name: 'from the command to the close', value: 2.0004, unit: 's', compared: 'no timer' },
     ],
     ...over,
@@ -140,9 +157,17 @@ export function blindReport(): Report {
         ...base.inputs[0]!,
         mysqlSessions: 0,
         connections: 12,
-        anomalies: [anomaly('capture.snaplen', 69, 4), anomaly('capture.one-direction', 3, 11), anomaly('packet.offload', 5, 2)],
+        anomalies: [
+          anomaly('capture.snaplen', 69, 4),
+          anomaly('capture.one-direction', 3, 11),
+          anomaly('packet.offload', 5, 2),
+        ],
       },
     ],
-    summary: { ...base.summary, sessions: 0, blind: ['None of the 12 TCP connections spoke MySQL: name the port with --port.'] },
+    summary: {
+      ...base.summary,
+      sessions: 0,
+      blind: ['None of the 12 TCP connections spoke MySQL: name the port with --port.'],
+    },
   }
 }

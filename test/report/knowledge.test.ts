@@ -51,7 +51,10 @@ describe('the tables', () => {
     for (const k of KNOWLEDGE) {
       expect(k.means, k.key).toMatch(/[.)"]$/)
       expect(k.next.length, k.key).toBeGreaterThan(10)
-      expect(k.rules.filter((r) => !CONTRACT.has(r)), k.key).toEqual([])
+      expect(
+        k.rules.filter((r) => !CONTRACT.has(r)),
+        k.key,
+      ).toEqual([])
     }
   })
 

@@ -7,7 +7,10 @@ import { finding, occurrence, report, session } from './fixtures.ts'
 describe('statements', () => {
   it.each([
     ["SELECT * FROM t1 WHERE name = 'Ann'", 'SELECT * FROM t1 WHERE name = ?'],
-    ["INSERT INTO `o''1` VALUES (1, -2.5e3, 0xFF, x'0a', b'01', N'ü', _utf8mb4'z')", "INSERT INTO `o''1` VALUES (?, -?, ?, ?, ?, ?, ?)"],
+    [
+      "INSERT INTO `o''1` VALUES (1, -2.5e3, 0xFF, x'0a', b'01', N'ü', _utf8mb4'z')",
+      "INSERT INTO `o''1` VALUES (?, -?, ?, ?, ?, ?, ?)",
+    ],
     ["SELECT 'it''s', 'a\\'b', \"two\" FROM db2.t3", 'SELECT ?, ?, ? FROM db2.t3'],
     ['SELECT 1 -- card 4711\n, 2 # 42', 'SELECT ? -- ?\n, ? -- ?'],
     ['SELECT /* 4711 */ 1', 'SELECT /* ? */ ?'],
@@ -40,7 +43,11 @@ it('prose keeps its numbers and apostrophes, quotations go', () => {
 it('reaches every place of a report', () => {
   const secret = "SELECT 'SECRET' FROM t"
   const dirty = report({
-    sessions: [session(1, { mysql: { ...session(1).mysql!, errors: [{ code: 1062, count: 1, message: "Duplicate entry 'SECRET'" }] } })],
+    sessions: [
+      session(1, {
+        mysql: { ...session(1).mysql!, errors: [{ code: 1062, count: 1, message: "Duplicate entry 'SECRET'" }] },
+      }),
+    ],
     findings: [
       finding({
         title: "1 lost: 'SECRET'",
@@ -61,8 +68,24 @@ it('reaches every place of a report', () => {
       session: 'capture.pcap:1',
       dropped: 0,
       events: [
-        { at: '2026-11-20T17:10:00.000001Z', offsetSeconds: 0, frame: 1, dir: 'client', layer: 'mysql', what: 'COM_QUERY', says: secret },
-        { at: '2026-11-20T17:10:00.000001Z', offsetSeconds: 0, frame: 2, dir: 'server', layer: 'mysql', what: 'ERR', says: "near 'SECRET'" },
+        {
+          at: '2026-11-20T17:10:00.000001Z',
+          offsetSeconds: 0,
+          frame: 1,
+          dir: 'client',
+          layer: 'mysql',
+          what: 'COM_QUERY',
+          says: secret,
+        },
+        {
+          at: '2026-11-20T17:10:00.000001Z',
+          offsetSeconds: 0,
+          frame: 2,
+          dir: 'server',
+          layer: 'mysql',
+          what: 'ERR',
+          says: "near 'SECRET'",
+        },
       ],
     },
   })

@@ -16,13 +16,19 @@ describe('the schema', () => {
   it('accepts the fixtures, with every optional part', () => {
     expect(errors(report())).toEqual([])
     expect(errors(blindReport())).toEqual([])
-    const full = report({ bugs: [{ rule: 'r', session: 's', message: 'm' }], trace: { session: 'capture.pcap:1', dropped: 0, events: [] } })
+    const full = report({
+      bugs: [{ rule: 'r', session: 's', message: 'm' }],
+      trace: { session: 'capture.pcap:1', dropped: 0, events: [] },
+    })
     expect(errors(full)).toEqual([])
   })
 
   it.each<[string, (r: Report) => void]>([
     ['/extra: not described', (r) => Object.assign(r, { extra: 1 })],
-    ['/sessions/0/ending/how: hangup is none of the values', (r) => Object.assign(r.sessions[0]!.ending, { how: 'hangup' })],
+    [
+      '/sessions/0/ending/how: hangup is none of the values',
+      (r) => Object.assign(r.sessions[0]!.ending, { how: 'hangup' }),
+    ],
     ['/findings/0/occurrences: too short', (r) => (r.findings[0]!.occurrences = [])],
     ['/summary/broken: missing', (r) => Reflect.deleteProperty(r.summary, 'broken')],
     ['/inputs/0/bytes: below minimum', (r) => (r.inputs[0]!.bytes = -1)],
@@ -55,7 +61,13 @@ describe('machine formats', () => {
     const r = report()
     const lines = [...renderNdjson(r)].map((l) => JSON.parse(l) as { type: string })
     expect(lines.map((l) => l.type)).toEqual(['tool', 'input', 'session', 'session', 'session', 'finding', 'summary'])
-    expect(lines[0]).toEqual({ type: 'tool', schema: 'mysqlconn.report/1', name: 'mysqlconn', version: '0.1.0', partial: false })
+    expect(lines[0]).toEqual({
+      type: 'tool',
+      schema: 'mysqlconn.report/1',
+      name: 'mysqlconn',
+      version: '0.1.0',
+      partial: false,
+    })
     expect(lines[5]).toEqual({ type: 'finding', ...r.findings[0] })
     expect(lines[6]).toEqual({ type: 'summary', ...r.summary })
   })

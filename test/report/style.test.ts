@@ -38,15 +38,26 @@ describe('makeStyle', () => {
 })
 
 it('escapeControls leaves nothing that moves a cursor or reorders a line', () => {
-  const nasty = fc.array(fc.integer({ min: 0, max: 0x2fff }).map((c) => String.fromCharCode(c))).map((cs) => cs.join(''))
-  fc.assert(fc.property(nasty, (s) => !/[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/.test(escapeControls(s))))
+  const nasty = fc
+    .array(fc.integer({ min: 0, max: 0x2fff }).map((c) => String.fromCharCode(c)))
+    .map((cs) => cs.join(''))
+  fc.assert(
+    fc.property(nasty, (s) => !/[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/.test(escapeControls(s))),
+  )
   expect(escapeControls('a\r\n\tb \x1b[2J')).toBe('a b \\x1b[2J')
 })
 
 it('numbers and times do not depend on the locale', () => {
   expect([0, 999, 1000, 1234567].map(grouped)).toEqual(['0', '999', '1,000', '1,234,567'])
   expect([10.002, 9.9999, 2, 1234.56, -0.5].map(decimal)).toEqual(['10.002', '10', '2', '1,234.6', '-0.5'])
-  expect([1, 999, 1000, 212_552, 999_999, 3e12].map(bytes)).toEqual(['1 byte', '999 bytes', '1.0 kB', '212.6 kB', '1.0 MB', '3.0 TB'])
+  expect([1, 999, 1000, 212_552, 999_999, 3e12].map(bytes)).toEqual([
+    '1 byte',
+    '999 bytes',
+    '1.0 kB',
+    '212.6 kB',
+    '1.0 MB',
+    '3.0 TB',
+  ])
   expect(timeOfDay('2026-11-20T17:10:02.400999Z')).toBe('17:10:02.400')
   expect(secondsBetween('2026-11-20T23:59:59.900000Z', '2026-11-21T00:00:00.100500Z')).toBeCloseTo(0.2005, 9)
 })
@@ -60,9 +71,11 @@ it('shellWord survives the shell', () => {
 })
 
 describe('wrapping', () => {
-  it('breaks at spaces, keeps long words whole, hangs', () => {
+  it('breaks at spaces, long words where they must, links never, and hangs', () => {
     expect(wrap('aa bb cc', 5)).toEqual(['aa bb', 'cc'])
-    expect(wrap('a verylongword b', 6)).toEqual(['a', 'verylongword', 'b'])
+    expect(wrap('a verylongword b', 6)).toEqual(['a', 'verylo', 'ngword', 'b'])
+    expect(wrap('see https://example.org/long', 6)).toEqual(['see', 'https://example.org/long'])
+    expect(wrap('日本語', 1)).toEqual(['日', '本', '語'])
     expect(wrap('', 5)).toEqual([''])
     expect(hang('- ', 'one two three four five six', 22)).toEqual(['- one two three four', '  five six'])
   })

@@ -6,7 +6,20 @@ import type { CaptureInfoReport } from '../../src/report/model.ts'
 import { renderRst } from '../../src/report/rst-table.ts'
 import { renderSessions, SESSION_ORDERS, sortSessions } from '../../src/report/sessions-table.ts'
 import { displayWidth } from '../../src/report/wrap.ts'
-import { anomaly, ascii, CUT_SESSION, colored, finding, occurrence, plain, report, session, text, wide, withoutColor } from './fixtures.ts'
+import {
+  anomaly,
+  ascii,
+  CUT_SESSION,
+  colored,
+  finding,
+  occurrence,
+  plain,
+  report,
+  session,
+  text,
+  wide,
+  withoutColor,
+} from './fixtures.ts'
 
 describe('sessions', () => {
   it('at 80 columns drops whole columns and names them', () => {
@@ -51,7 +64,10 @@ describe('sessions', () => {
     const some = [session(3), CUT_SESSION, session(0, { mysql: null }), session(2)]
     for (const order of SESSION_ORDERS) {
       const once = sortSessions(some, order).map((s) => s.id)
-      expect(sortSessions([...some].reverse(), order).map((s) => s.id), order).toEqual(once)
+      expect(
+        sortSessions([...some].reverse(), order).map((s) => s.id),
+        order,
+      ).toEqual(once)
     }
     expect(sortSessions(some, 'silence')[0]!.id).toBe('capture.pcap:1')
     expect(text(renderSessions(report(), plain, { sort: 'silence' }))).toMatch(/^ {2}ID .* quiet /m)
@@ -74,7 +90,10 @@ describe('rst', () => {
   })
 
   it('tells a RST that lost nothing from a cut', () => {
-    const refused = session(4, { connState: 'REJ', ending: { how: 'rst', by: 'server', command: null, silenceSeconds: 0, outcome: 'none' } })
+    const refused = session(4, {
+      connState: 'REJ',
+      ending: { how: 'rst', by: 'server', command: null, silenceSeconds: 0, outcome: 'none' },
+    })
     const out = text(renderRst(report({ sessions: [CUT_SESSION, refused] }), wide))
     expect(out).toContain('1 connection cut, 1 query lost, 1 more ended with RST and lost nothing')
     expect(out).toMatch(/capture\.pcap:4 .*nothing lost .*refused/)
@@ -90,10 +109,36 @@ describe('the ladder', () => {
     session: 'capture.pcap:1',
     dropped: 7,
     events: [
-      { at: '', offsetSeconds: 0.0001, frame: 4, dir: 'server' as const, layer: 'mysql' as const, what: 'greeting', says: '8.4.3, connection id 41' },
-      { at: '', offsetSeconds: 0.4, frame: 7, dir: 'client' as const, layer: 'mysql' as const, what: 'COM_QUERY', says: 'UPDATE t SET a = 1 \x1b[2J' },
+      {
+        at: '',
+        offsetSeconds: 0.0001,
+        frame: 4,
+        dir: 'server' as const,
+        layer: 'mysql' as const,
+        what: 'greeting',
+        says: '8.4.3, connection id 41',
+      },
+      {
+        at: '',
+        offsetSeconds: 0.4,
+        frame: 7,
+        dir: 'client' as const,
+        layer: 'mysql' as const,
+        what: 'COM_QUERY',
+        says: 'UPDATE t SET a = 1 \x1b[2J',
+      },
       { at: '', offsetSeconds: 1.1, frame: 0, dir: null, layer: 'log' as const, what: 'note', says: '' },
-      { at: '', offsetSeconds: 2.4, frame: 1234567, dir: 'server' as const, layer: 'tcp' as const, what: 'RST', says: '', bytes: 0, emphasis: true },
+      {
+        at: '',
+        offsetSeconds: 2.4,
+        frame: 1234567,
+        dir: 'server' as const,
+        layer: 'tcp' as const,
+        what: 'RST',
+        says: '',
+        bytes: 0,
+        emphasis: true,
+      },
     ],
   }
 
@@ -123,7 +168,12 @@ describe('the ladder', () => {
 
   it('keeps its lanes straight in ASCII and in colour', () => {
     const lanes = (lines: Iterable<string>, mark: string): Set<number> =>
-      new Set([...lines].map(withoutColor).filter((l) => l.split(mark).length === 3).map((l) => l.indexOf(mark)))
+      new Set(
+        [...lines]
+          .map(withoutColor)
+          .filter((l) => l.split(mark).length === 3)
+          .map((l) => l.indexOf(mark)),
+      )
     expect(lanes(renderLadder(report({ trace }), plain), '│').size).toBe(1)
     expect(lanes(renderLadder(report({ trace }), colored), '│').size).toBe(1)
     expect(lanes(renderLadder(report({ trace }), ascii), '|').size).toBe(1)
@@ -141,13 +191,18 @@ describe('capture info', () => {
     lastAt: '2026-11-20T17:10:16.100001Z',
     durationSeconds: 16.1,
     linkTypes: ['EN10MB'],
-    interfaces: [{ name: 'eth0', linkType: 'EN10MB', snaplen: 128, filter: 'tcp port 3306', received: 1500, dropped: 30 }],
+    interfaces: [
+      { name: 'eth0', linkType: 'EN10MB', snaplen: 128, filter: 'tcp port 3306', received: 1500, dropped: 30 },
+    ],
     cutPackets: 69,
     snaplen: 128,
     connections: 12,
     mysqlSessions: 9,
     servers: [{ address: '10.20.0.30:3307', version: '8.4.3', sessions: 9, tls: 2 }],
-    anomalies: [anomaly('capture.snaplen', 69, 4), anomaly('capture.kernel-drops', 1, 0, ['interface eth0: 30 of 1530'])],
+    anomalies: [
+      anomaly('capture.snaplen', 69, 4),
+      anomaly('capture.kernel-drops', 1, 0, ['interface eth0: 30 of 1530']),
+    ],
   }
 
   it('says what it holds, what it cannot show, and how to do better', () => {
@@ -180,14 +235,23 @@ describe('capture info', () => {
   })
 
   it('reports the second opinion', () => {
-    const say = (crossCheck: CaptureInfoReport['crossCheck']): string => text(renderCaptureInfo({ ...info, anomalies: [], crossCheck: crossCheck! }, wide))
-    expect(say({ supported: true, agrees: true, frames: 1470 })).toContain('✔ Second opinion (pcap-parser): agrees on 1,470 frames')
-    expect(say({ supported: true, agrees: false, frame: 3, ours: '60 bytes', theirs: '64 bytes' })).toContain('differs at frame 3. Ours: 60 bytes. Its: 64 bytes.')
+    const say = (crossCheck: CaptureInfoReport['crossCheck']): string =>
+      text(renderCaptureInfo({ ...info, anomalies: [], crossCheck: crossCheck! }, wide))
+    expect(say({ supported: true, agrees: true, frames: 1470 })).toContain(
+      '✔ Second opinion (pcap-parser): agrees on 1,470 frames',
+    )
+    expect(say({ supported: true, agrees: false, frame: 3, ours: '60 bytes', theirs: '64 bytes' })).toContain(
+      'differs at frame 3. Ours: 60 bytes. Its: 64 bytes.',
+    )
     expect(say({ supported: false, why: 'pcapng' })).toContain('cannot read this file: pcapng')
   })
 })
 
 it('no table line passes the width while a column can still go', () => {
-  const long = report({ sessions: [session(1, { server: '[2001:db8:1111:2222:3333:4444:5555:6666]:3306' })], findings: [finding({ occurrences: [occurrence(1)] })] })
-  for (const line of renderSessions(long, plain)) if (!line.includes('Next:')) expect(displayWidth(line)).toBeLessThanOrEqual(80)
+  const long = report({
+    sessions: [session(1, { server: '[2001:db8:1111:2222:3333:4444:5555:6666]:3306' })],
+    findings: [finding({ occurrences: [occurrence(1)] })],
+  })
+  for (const line of renderSessions(long, plain))
+    if (!line.includes('Next:')) expect(displayWidth(line)).toBeLessThanOrEqual(80)
 })

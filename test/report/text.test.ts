@@ -3,7 +3,20 @@ import { describe, expect, it } from 'vitest'
 import type { Report } from '../../src/report/model.ts'
 import { renderText } from '../../src/report/text.ts'
 import { displayWidth } from '../../src/report/wrap.ts'
-import { anomaly, ascii, blindReport, colored, finding, occurrence, plain, report, session, text, wide, withoutColor } from './fixtures.ts'
+import {
+  anomaly,
+  ascii,
+  blindReport,
+  colored,
+  finding,
+  occurrence,
+  plain,
+  report,
+  session,
+  text,
+  wide,
+  withoutColor,
+} from './fixtures.ts'
 
 describe('the first screen', () => {
   it('at 80 columns', () => {
@@ -85,7 +98,13 @@ describe('the first screen', () => {
   it('never lets text from the capture reach the terminal as control characters', () => {
     const evil = 'SELECT \x1b]0;owned\x07\u202e\r\nDROP'
     const dirty = report({
-      findings: [finding({ title: evil, excluded: [evil], occurrences: [occurrence(1, { statement: evil }), occurrence(2, { statement: evil })] })],
+      findings: [
+        finding({
+          title: evil,
+          excluded: [evil],
+          occurrences: [occurrence(1, { statement: evil }), occurrence(2, { statement: evil })],
+        }),
+      ],
       sessions: [session(1, { mysql: { ...session(1).mysql!, attributes: { program_name: evil }, user: evil } })],
     })
     const out = text(renderText(dirty, plain, { explain: true }))
@@ -95,13 +114,26 @@ describe('the first screen', () => {
 
   it('counts causes, broken sessions and lost queries, each session once', () => {
     const two = report({
-      findings: [finding(), finding({ id: 'x:1', rule: 'client-timeout', occurrences: [occurrence(1), occurrence(2, { outcome: 'none' })] })],
+      findings: [
+        finding(),
+        finding({
+          id: 'x:1',
+          rule: 'client-timeout',
+          occurrences: [occurrence(1), occurrence(2, { outcome: 'none' })],
+        }),
+      ],
     })
     expect(text(renderText(two, plain))).toContain('  2 causes, 2 of 3 sessions broke, 1 query lost\n')
   })
 
   it('gives an overview with counts before four and more causes', () => {
-    const causes = [1, 2, 3, 4].map((n) => finding({ id: `r:${n}`, title: `Cause ${n}`, occurrences: Array.from({ length: n * 10 }, (_, i) => occurrence(i)) }))
+    const causes = [1, 2, 3, 4].map((n) =>
+      finding({
+        id: `r:${n}`,
+        title: `Cause ${n}`,
+        occurrences: Array.from({ length: n * 10 }, (_, i) => occurrence(i)),
+      }),
+    )
     const out = text(renderText(report({ findings: causes }), plain))
     expect(out).toContain('  ✖ 10×  Cause 1\n  ✖ 20×  Cause 2\n  ✖ 30×  Cause 3\n  ✖ 40×  Cause 4\n')
     expect(out).toContain('hit       40 connections of 10.20.0.10\n')
@@ -159,7 +191,15 @@ describe('the first screen', () => {
   })
 
   it('says that it is partial, and that a rule of ours failed', () => {
-    const out = text(renderText(report({ partial: true, bugs: [{ rule: 'r', session: 'capture.pcap:1', message: 'x is not a function\n at y' }] }), plain))
+    const out = text(
+      renderText(
+        report({
+          partial: true,
+          bugs: [{ rule: 'r', session: 'capture.pcap:1', message: 'x is not a function\n at y' }],
+        }),
+        plain,
+      ),
+    )
     expect(out).toContain('Partial: the run or an input broke off.')
     expect(out).toContain('A bug of ours: rule r failed on capture.pcap:1 (x is not a function).')
   })
@@ -178,7 +218,10 @@ describe('the first screen', () => {
       ending: { how: 'fin', by: 'server', command: 'COM_QUERY', silenceSeconds: 10, outcome: 'not-delivered' },
     })
     const back = session(3, { client: '10.20.0.20:34674', legOf: 'capture.pcap:1' })
-    const f = finding({ culprit: { role: 'proxy', address: '10.20.0.20', product: 'HAProxy' }, occurrences: [occurrence(1, { server: front.server })] })
+    const f = finding({
+      culprit: { role: 'proxy', address: '10.20.0.20', product: 'HAProxy' },
+      occurrences: [occurrence(1, { server: front.server })],
+    })
     const out = text(renderText(report({ sessions: [front, back], findings: [f] }), plain))
     expect(out).toContain(
       [

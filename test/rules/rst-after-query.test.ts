@@ -75,9 +75,21 @@ describe('cut while a command is outstanding', () => {
   })
 
   it('pipelined commands: the oldest without an answer is the lost one', () => {
-    const p = working().query('SELECT 1').query('SELECT 2').answer(rows(1)).wait('1s').as('reset')
+    const p = working().as('first').query('SELECT 1').as('second').query('SELECT 2').answer(rows(1)).wait('1s').as('reset')
     p.server.rst()
-    expect(judge(p).only(RULE).occurrences[0]!.command).toBe('COM_QUERY')
+    const j = judge(p)
+    const o = j.only(RULE).occurrences[0]!
+    expect(o).toMatchObject({ command: 'COM_QUERY', statement: 'SELECT 2' })
+    expect(says(j, o, 'second')).toContain('COM_QUERY sent')
+  })
+
+  it('pipelined commands, none answered: no other command’s text is put in the first one’s place', () => {
+    const p = working().as('first').query('UPDATE a SET x = 1').query('SELECT 2').wait('1s')
+    p.server.rst()
+    const j = judge(p)
+    const o = j.only(RULE).occurrences[0]!
+    expect(says(j, o, 'first')).toContain('COM_QUERY sent')
+    expect(o.statement).toBeNull()
   })
 
   it('COM_PING in flight loses nothing: a warning', () => {
@@ -93,8 +105,9 @@ describe('cut while a command is outstanding', () => {
     p.server.fin()
     p.client.fin()
     const j = judge(p)
-    // The ERR is the answer to the command: it is not lost but refused; nothing may be invented about it.
-    for (const f of j.of(RULE)) expect(f.detail['serverError']).toBe(1053)
+    const f = j.only(RULE)
+    expect(f.detail).toMatchObject({ how: 'outstanding', serverError: 1053 })
+    expect(says(j, f.occurrences[0]!, '1053')).toContain('Server shutdown in progress')
   })
 
   it('a command of which only the first part was sent never ran', () => {
@@ -103,6 +116,7 @@ describe('cut while a command is outstanding', () => {
     p.wait('1s').server.rst()
     const f = judge(p).only(RULE)
     expect(outcomeOf(f)).toBe('not-delivered')
+    expect(f.occurrences[0]!.statement).toBeNull()
   })
 
   it('a session begun before the capture: less sure of the sides, still reported', () => {

@@ -6,6 +6,7 @@ import { CLIENT, SERVER } from '../../core/direction.ts'
 import { formatDuration, NS_PER_MS } from '../../core/time.ts'
 import type { Confidence } from '../../report/model.ts'
 import type { CommandFact, ErrorFact, FirstClose, Session } from '../../session/session.ts'
+import { STREAMS } from '../client-close.ts'
 import { acceptingSide, closeEvidence, commandEvidence, commandWords, networkExcluded, seconds, silenceEvidence } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
 import { commandName as commandOf } from '../../mysql/commands.ts'
@@ -180,8 +181,8 @@ function verdict(s: Session, cut: Cut, ctx: RuleContext): Verdict {
     at: first.at,
     // What the culprit did, not how its neighbours passed it on.
     cause: `${culprit.role} ${culprit.address} ${root.session === s ? cut.how : 'outstanding'} ${root.first.how} ${serverError?.code ?? ''}`,
-    // A validation ping that meets a closed connection loses nothing.
-    severity: lost.name === 'COM_PING' ? 'warning' : 'error',
+    // A validation ping that meets a closed connection loses nothing; a replica asks again from where it was.
+    severity: lost.name === 'COM_PING' || STREAMS.has(lost.op) ? 'warning' : 'error',
     confidence: cut.confidence,
     culprit,
     title: (all) => title(all, culprit, cut.how, serverError),

@@ -1,0 +1,79 @@
+/**
+ * What every command and answer touches, in rows of a few flat arrays shared by all open sessions: with thousands of them
+ * the time goes into cache misses, and objects that point at objects that point at numbers cost a miss each. A recorder
+ * owns a row from the moment its connection is recognised until it is finished.
+ */
+import { LIMITS } from '../core/limits.ts'
+
+/** Numbers of a session, three cache lines. First line: the oldest command in flight. */
+export const IN_FLIGHT = 0
+export const OP = 1
+export const AT = 2
+export const FRAME = 3
+export const END_OFFSET = 4
+export const REPLY_FRAME = 5
+export const REPLY_AT = 6
+export const LAST_REPLY_AT = 7
+/** Second line: the command that is arriving, and counters. */
+export const ARRIVING_OP = 8
+export const ARRIVING_AT = 9
+export const ARRIVING_FRAME = 10
+export const ARRIVING_LENGTH = 11
+export const LONGEST_IDLE = 12
+export const EVENTS = 13
+export const TEXT_LENGTH = 14
+export const TEXT_TOTAL = 15
+/** Third line: commands ever put in flight, which numbers them. */
+export const PUSHED = 16
+
+export const NUMBERS = 24
+/** Command bytes 0x00-0x21, MariaDB's bulk execute, all others together. */
+export const COUNTS = 36
+/** Statement text kept here; longer ones get a buffer of their own. */
+export const TEXT = 256
+/** Numbers per timeline event. */
+export const EVENT_WIDTH = 4
+export const EVENT_CELLS = (LIMITS.timelineHead + LIMITS.timelineTail) * EVENT_WIDTH
+
+const FIRST_ROWS = 64
+
+export class SessionRows {
+  numbers = new Float64Array(FIRST_ROWS * NUMBERS)
+  counts = new Int32Array(FIRST_ROWS * COUNTS)
+  text = new Uint8Array(FIRST_ROWS * TEXT)
+  events = new Float64Array(FIRST_ROWS * EVENT_CELLS)
+  private readonly free: number[] = []
+  private used = 0
+
+  /** An empty row. */
+  allocate(): number {
+    const row = this.free.pop() ?? this.used++
+    if (row * NUMBERS >= this.numbers.length) this.grow()
+    this.numbers.fill(0, row * NUMBERS, (row + 1) * NUMBERS)
+    this.counts.fill(0, row * COUNTS, (row + 1) * COUNTS)
+    const n = row * NUMBERS
+    this.numbers[n + OP] = -1
+    this.numbers[n + ARRIVING_OP] = -1
+    this.numbers[n + LAST_REPLY_AT] = Number.NEGATIVE_INFINITY
+    return row
+  }
+
+  release(row: number): void {
+    this.free.push(row)
+  }
+
+  private grow(): void {
+    const numbers = new Float64Array(this.numbers.length * 2)
+    numbers.set(this.numbers)
+    this.numbers = numbers
+    const counts = new Int32Array(this.counts.length * 2)
+    counts.set(this.counts)
+    this.counts = counts
+    const text = new Uint8Array(this.text.length * 2)
+    text.set(this.text)
+    this.text = text
+    const events = new Float64Array(this.events.length * 2)
+    events.set(this.events)
+    this.events = events
+  }
+}
