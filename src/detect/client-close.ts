@@ -2,7 +2,7 @@
  * The client closed first and without COM_QUIT: what its timing says about why. Three rules share these facts, so that one
  * close is told once: a timer of the application, a process that went away, or a mere lack of manners.
  */
-import { CLIENT } from '../core/direction.ts'
+import { CLIENT, SERVER } from '../core/direction.ts'
 import { type Duration, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
 import { Command } from '../mysql/commands.ts'
 import type { CommandFact, FirstClose, Session } from '../session/session.ts'
@@ -12,8 +12,9 @@ export interface ClientClose {
   first: FirstClose
   /** The command whose answer the client did not wait for, null when it was idle. */
   waiting: CommandFact | null
-  /** How long it had waited. */
+  /** How long it had waited: since the command, or since the connection began when that is the timer. */
   waited: Duration
+  connecting: boolean
   /** The client's own KILL for this connection, from another connection. */
   kill: Kill | null
   /** Other sessions of the same client address that closed in the same moment without COM_QUIT. */
@@ -37,6 +38,8 @@ const SHORTEST_TIMER = 400 * NS_PER_MS
 const KILL_WITHIN = 2 * NS_PER_SECOND
 /** A request in TLS without an answer for so short a time may be one that has none (COM_STMT_CLOSE). */
 const OPAQUE_PATIENCE = 100 * NS_PER_MS
+/** Repetitions of an answer that nobody acknowledges: once may be a client that has just gone. */
+const UNREACHED = 2
 const PROXY_FOLLOWS = 50 * NS_PER_MS
 
 /** A replica reads the binary log until it stops: the end of the stream is no answer that somebody waited for. */
@@ -56,21 +59,25 @@ export function clientClose(s: Session, fleet: Fleet): ClientClose | null {
   if (waiting === null) return idle(s, first, fleet, front)
   // A request that the network swallowed was lost before the client gave up.
   if (waiting.outcome === 'not-delivered' && s.sides[CLIENT].retransmissionsUnanswered > 0) return null
-  const waited = first.at - waiting.at
+  // The client still closes, but its answers, sent again and again, do not reach it: the path is at fault.
+  if (s.sides[SERVER].retransmissionsUnanswered >= UNREACHED && waiting.replyFrame > 0) return null
+  // A connect timeout may cover the first command, which drivers send by themselves: then it counts from the SYN.
+  const connecting = s.synFrame > 0 && s.mysql!.commands.total === 1 && looksLikeTimer(first.at - s.startAt) && !looksLikeTimer(first.at - waiting.at)
+  const waited = connecting ? first.at - s.startAt : first.at - waiting.at
   const id = s.mysql?.greeting?.connectionId ?? 0
   const clientIp = front?.clientIp ?? s.clientIp
   const kill = id === 0 ? null : (fleet.kills(id).find((k) => k.by !== s && k.by.clientIp === clientIp && Math.abs(k.at - first.at) <= KILL_WITHIN) ?? null)
   const together = fleet.clientClosesNear(s.clientIp, first.at, SAME_EXIT).filter((t) => t !== s && !t.ending.quit && established(t))
   const round = looksLikeTimer(waited)
   const reading = kill !== null ? 'timeout' : together.length > 0 && !sameWait(together, waited) ? 'vanished' : round ? 'timeout' : 'vanished'
-  return { first, waiting, waited, kill, together, round, reading, front }
+  return { first, waiting, waited, connecting, kill, together, round, reading, front }
 }
 
 function idle(s: Session, first: FirstClose, fleet: Fleet, front: Session | null): ClientClose {
   const together = fleet.clientClosesNear(s.clientIp, first.at, SAME_EXIT).filter((t) => t !== s && !t.ending.quit && established(t))
   // An open transaction is rolled back by the server: no orderly program leaves like this.
   const reading = first.inTransaction && !fleet.isProxy(s.clientIp) ? 'vanished' : 'no-quit'
-  return { first, waiting: null, waited: 0, kill: null, together, round: false, reading, front }
+  return { first, waiting: null, waited: 0, connecting: false, kill: null, together, round: false, reading, front }
 }
 
 /** The login had been finished, or the session was well under way when the capture began. */

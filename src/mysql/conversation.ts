@@ -9,14 +9,14 @@ import type { AnomalyLog } from '../core/anomaly.ts'
 import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
 import type { Instant } from '../core/time.ts'
 import { ClientSide } from './client-side.ts'
-import { Answer, answerOf } from './commands.ts'
 import { CompressedReader, plausibleCompressed } from './compressed.ts'
 import { Context, Phase } from './context.ts'
 import { PacketReader } from './framing.ts'
 import type { MysqlListener } from './listener.ts'
 import { LoginBytes } from './login-bytes.ts'
+import { CAREFUL, IDLE, QuickPath } from './quick-path.ts'
 import { Recogniser, turned } from './recogniser.ts'
-import { answerBegins, commandBegins, errAlone, resultGoesOn } from './resync.ts'
+import { Recovery } from './recovery.ts'
 import { ServerSide } from './server-side.ts'
 
 export interface ConversationOptions {
@@ -30,7 +30,7 @@ export interface ConversationOptions {
 
 export type RecognitionState = 'undecided' | 'mysql' | 'not-mysql'
 
-export class MysqlConversation {
+export class MysqlConversation extends QuickPath {
   state: RecognitionState = 'undecided'
   /** What a connection that is not MySQL looked like: 'http', 'tls', 'ssh', … ; '' when unknown. */
   looksLike = ''
@@ -46,15 +46,13 @@ export class MysqlConversation {
   tlsActive = false
 
   private readonly c: Context
-  private readonly client: PacketReader
-  private readonly server: PacketReader
+  private readonly clientSide: ClientSide
   private readonly serverSide: ServerSide
+  private readonly recovery: Recovery
   private readonly assumed: boolean
   private readonly compressedHint: boolean
   private readonly onFlip: () => void
   private recogniser: Recogniser | null
-  /** Recognised in the middle of its life: the server's place was never known, and finding it is nothing to tell. */
-  private begunMidway = false
   /** First bytes of the client, until they are known to be MySQL packets. */
   private loginBytes: LoginBytes | null = null
   private compressedClient: CompressedReader | null = null
@@ -66,13 +64,14 @@ export class MysqlConversation {
     options: ConversationOptions,
     onFlip: () => void = () => {},
   ) {
+    super(listener)
     const c = new Context(listener, anomalies)
     this.c = c
     this.serverSide = new ServerSide(c)
-    this.client = new PacketReader(new ClientSide(c, () => this.newCommand()))
-    this.server = new PacketReader(this.serverSide)
-    c.client = this.client
-    c.server = this.server
+    this.recovery = new Recovery(c, this.serverSide)
+    this.clientSide = new ClientSide(c, this.recovery)
+    c.client = new PacketReader(this.clientSide)
+    c.server = new PacketReader(this.serverSide)
     this.assumed = options.assumeMysql
     this.onFlip = onFlip
     this.recogniser = new Recogniser(options.assumeMysql, options.sidesKnown === true)
@@ -282,70 +281,15 @@ export class MysqlConversation {
   }
 
   private innerGap(dir: Direction, bytes: number): void {
-    const reader = dir === CLIENT ? this.client : this.server
-    if (reader.lost || reader.gap(bytes)) return
-    reader.reset()
-    reader.lost = true
-    if (dir === CLIENT) {
-      this.c.clientUnsure = true
-      this.c.sendingFile = false
-    } else this.lostAnswers(1)
-  }
-
-  /** A command begins: answers that were under way when the server's bytes went missing will not come any more. */
-  private newCommand(): void {
-    if (this.server.lost && !this.c.pipelined) this.lostAnswers(0)
-  }
-
-  /** Gives up the answers to the oldest commands, all but `keep` of them. Pipelining clients may have several open. */
-  private lostAnswers(keep: number): void {
     const c = this.c
-    while (c.queue.length > keep && !c.pipelined) {
-      c.queue.shift()
-      this.serverSide.reset()
-      c.listener.answerLost(c.at, c.frame)
+    const reader = dir === CLIENT ? c.client : c.server
+    if (reader.lost) return
+    if (!reader.gap(bytes)) {
+      this.recovery.lose(dir)
+      return
     }
-  }
-
-  private resyncCompressed(outer: CompressedReader, buf: Uint8Array, start: number, end: number): boolean {
-    if (!plausibleCompressed(buf, start, end, -1)) return false
-    outer.lost = false
-    return true
-  }
-
-  private resyncClient(buf: Uint8Array, start: number, end: number): boolean {
-    const c = this.c
-    if (this.client.lost && !commandBegins(buf, start, end)) return false
-    if (c.phase !== Phase.command) {
-      c.phase = Phase.command
-      c.changingUser = false
-      this.server.expected = -1
-    }
-    this.client.lost = false
-    this.client.reset()
-    c.sendingFile = false
-    c.listener.resynced(CLIENT, c.at, c.frame)
-    return true
-  }
-
-  private resyncServer(buf: Uint8Array, start: number, end: number): boolean {
-    const c = this.c
-    const side = this.serverSide
-    const awaited = c.queue.length > 0
-    if (c.phase !== Phase.command) {
-      if (!answerBegins(buf, start, end, -1) && !errAlone(buf, start, end)) return false
-    } else if (awaited && side.answering) {
-      if (resultGoesOn(buf, start, end)) side.resumeRows()
-      else return false
-    } else if (awaited && answerBegins(buf, start, end, c.queue.expected)) {
-      this.server.mode = 0
-    } else if (awaited && answerOf(c.queue.op) === Answer.stream && resultGoesOn(buf, start, end)) {
-      this.server.mode = 0
-    } else if (!errAlone(buf, start, end)) return false
-    this.server.lost = false
-    this.server.reset()
-    if (this.begunMidway) this.begunMidway = false
-    else c.listener.resynced(SERVER, c.at, c.frame)
-    return true
+    // The gap may have ended the message after which the bytes are TLS or compressed.
+    if (c.tls) this.beginTls(0)
+    if (c.compressed && this.compressedServer === null) this.compress()
   }
 }

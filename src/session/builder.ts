@@ -89,8 +89,17 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
   /** The input has ended: connections that said nothing belong to MySQL if their server endpoint does. */
   end(): void {
     const servers = new Set([...this.servers].map((s) => s))
+    const elsewhere = new Map<string, Set<string>>()
+    const ours = (s: Session): boolean => servers.has(s.server) || this.options.isMysqlPort(s.serverPort)
     for (const session of this.undecided) {
-      if (!servers.has(session.server) && !this.options.isMysqlPort(session.serverPort)) continue
+      if (ours(session) || session.sides[CLIENT].bytes + session.sides[SERVER].bytes > 0) continue
+      const tried = elsewhere.get(session.clientIp)
+      if (tried === undefined) elsewhere.set(session.clientIp, new Set([session.server]))
+      else tried.add(session.server)
+    }
+    for (const session of this.undecided) {
+      if (!ours(session)) continue
+      session.otherEndpointsTried = elsewhere.get(session.clientIp)?.size ?? 0
       this.sessions++
       this.options.onSession(session)
     }
@@ -129,6 +138,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       challengeFrame: conn.challengeFrame,
       challengeAt: conn.challengeAt,
       icmpErrors: conn.icmpErrors,
+      otherEndpointsTried: 0,
       foreign: r.unreadables,
       connState: conn.connState,
       history: conn.history,
@@ -153,6 +163,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       login: r.loggedIn,
       loginFrame: r.loginFrame,
       authenticatedFrame: r.authenticatedFrame,
+      lastAuth: r.authenticatedFrame > 0 ? null : r.lastAuth,
       flavor: r.hello?.flavor ?? 'unknown',
       schema: r.schema,
       compression: compressionOf(r),
@@ -162,9 +173,11 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       kills: r.kills,
       lastStatusFlags: r.statusFlags,
       outOfOrder: r.outOfOrders,
+      overlaps: r.overlaps,
       resynced: r.resyncs,
       inferred: r.notes,
       longestIdle: row.longestIdle,
+      validations: r.validations,
     }
   }
 
@@ -214,6 +227,12 @@ function sideFacts(h: Half): SideFacts {
     lastKeepAliveAt: h.lastKeepAliveAt,
     zeroWindowFrame: h.zeroWindowFrame,
     lostFrame: h.lostFrame,
+    sackBlocks: h.sackBlocks,
+    largestDelivered: h.largestDelivered,
+    missingBytes: h.missingBytes,
+    missingAt: h.missingAt,
+    missingFrame: h.missingFrame,
+    largestBeyond: h.largestBeyond,
     finAt: h.finAt,
     finFrame: h.finFrame,
     lastAt: h.lastAt,

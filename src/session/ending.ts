@@ -32,6 +32,7 @@ export function endingOf(r: SessionRecorder, how: CloseHow, endAt: Instant): End
     quit: r.quitFrame > 0 && (first === null || first.by === CLIENT || r.quitAt <= first.at),
     quitFrame: r.quitFrame,
     lost,
+    unanswered,
     lostAfterClose: lost !== null && first !== null && first.by === SERVER && lost.at > first.at,
     reset: conn.killer,
     resets: conn.resets,
@@ -53,7 +54,7 @@ function judgeDelivery(command: CommandFact, r: SessionRecorder): void {
     command.outcome = 'not-delivered'
     return
   }
-  if (r.flight.endOffset > 0 && acknowledgedOffset(conn) >= r.flight.endOffset) {
+  if (r.outstandingEnd > 0 && acknowledgedOffset(conn) >= r.outstandingEnd) {
     command.outcome = 'delivered-unknown'
     return
   }

@@ -5,7 +5,7 @@
  */
 import { LIMITS } from '../core/limits.ts'
 
-/** Numbers of a session, three cache lines. First line: the oldest command in flight. */
+/** Numbers of a session, two cache lines. First line: the oldest command in flight. */
 export const IN_FLIGHT = 0
 export const OP = 1
 export const AT = 2
@@ -21,26 +21,40 @@ export const ARRIVING_FRAME = 10
 export const ARRIVING_LENGTH = 11
 export const LONGEST_IDLE = 12
 export const EVENTS = 13
-export const TEXT_LENGTH = 14
-export const TEXT_TOTAL = 15
-/** Third line: commands ever put in flight, which numbers them. */
-export const PUSHED = 16
+/** Commands ever put in flight: the number that the next one will have. */
+export const PUSHED = 14
+/** Client stream bytes delivered, the current call included. */
+export const CLIENT_OFFSET = 15
 
-export const NUMBERS = 24
+export const NUMBERS = 16
 /** Command bytes 0x00-0x21, MariaDB's bulk execute, all others together. */
 export const COUNTS = 36
-/** Statement text kept here; longer ones get a buffer of their own. */
+/** Statement text: 32 bits of length kept, 32 bits of true length, then the text. Longer ones get a buffer of their own. */
 export const TEXT = 256
+export const TEXT_HEAD = 8
+export const TEXT_MOST = TEXT - TEXT_HEAD
 /** Numbers per timeline event. */
 export const EVENT_WIDTH = 4
 export const EVENT_CELLS = (LIMITS.timelineHead + LIMITS.timelineTail) * EVENT_WIDTH
 
 const FIRST_ROWS = 64
 
+/** A command behind the oldest one, see commands-in-flight.ts. */
+export interface Queued {
+  op: number
+  at: number
+  frame: number
+  endOffset: number
+}
+
 export class SessionRows {
   numbers = new Float64Array(FIRST_ROWS * NUMBERS)
   counts = new Int32Array(FIRST_ROWS * COUNTS)
   text = new Uint8Array(FIRST_ROWS * TEXT)
+  /** The same bytes as ints, for the lengths. */
+  textInfo = new Int32Array(this.text.buffer)
+  /** Commands behind the oldest, for the few sessions that pipeline. */
+  readonly queues = new Map<number, Queued[]>()
   events = new Float64Array(FIRST_ROWS * EVENT_CELLS)
   private readonly free: number[] = []
   private used = 0
@@ -51,6 +65,8 @@ export class SessionRows {
     if (row * NUMBERS >= this.numbers.length) this.grow()
     this.numbers.fill(0, row * NUMBERS, (row + 1) * NUMBERS)
     this.counts.fill(0, row * COUNTS, (row + 1) * COUNTS)
+    this.textInfo[(row * TEXT) >> 2] = 0
+    this.textInfo[((row * TEXT) >> 2) + 1] = 0
     const n = row * NUMBERS
     this.numbers[n + OP] = -1
     this.numbers[n + ARRIVING_OP] = -1
@@ -59,6 +75,7 @@ export class SessionRows {
   }
 
   release(row: number): void {
+    this.queues.delete(row)
     this.free.push(row)
   }
 
@@ -72,6 +89,7 @@ export class SessionRows {
     const text = new Uint8Array(this.text.length * 2)
     text.set(this.text)
     this.text = text
+    this.textInfo = new Int32Array(text.buffer)
     const events = new Float64Array(this.events.length * 2)
     events.set(this.events)
     this.events = events

@@ -4,7 +4,7 @@
  */
 import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
 import type { Limits } from '../core/limits.ts'
-import type { Duration, Instant } from '../core/time.ts'
+import { type Duration, type Instant, NS_PER_SECOND } from '../core/time.ts'
 import { Answer, answerOf, Command, commandName } from '../mysql/commands.ts'
 import { Status } from '../mysql/status.ts'
 import type { Greeting, Login, MysqlListener, ProxyHeader, RecognisedBy, ReplyKind, TrackedChange } from '../mysql/listener.ts'
@@ -12,24 +12,33 @@ import type { MysqlConversation } from '../mysql/conversation.ts'
 import { type Connection, TcpFact, type TcpObserver } from '../tcp/connection.ts'
 import type { CloseHow, GapReason, StreamSink } from '../tcp/stream-sink.ts'
 import { CommandCounts, countCommand } from './command-counts.ts'
-import { CommandsInFlight } from './commands-in-flight.ts'
+import { clearCommands, popCommand, pushCommand, replyBegins } from './commands-in-flight.ts'
 import {
   ARRIVING_AT,
   ARRIVING_FRAME,
   ARRIVING_LENGTH,
   ARRIVING_OP,
+  AT,
+  CLIENT_OFFSET,
+  END_OFFSET,
+  FRAME,
   IN_FLIGHT,
   LAST_REPLY_AT,
   LONGEST_IDLE,
   NUMBERS,
+  OP,
+  PUSHED,
+  REPLY_AT,
+  REPLY_FRAME,
   type SessionRows,
 } from './hot.ts'
 import { readKill } from './kill-statement.ts'
-import type { CommandFact, ErrorFact, FirstClose, KillFact } from './session.ts'
-import { StatementStore } from './statement-store.ts'
+import type { AuthFact, CommandFact, ErrorFact, FirstClose, ValidationFact, KillFact, MysqlFacts } from './session.ts'
+import { rememberText, StatementStore } from './statement-store.ts'
 import { addEvent, EventKind, eventsOf, type TimelineEvent } from './timeline.ts'
 import { TlsFactsRecorder } from './tls-facts.ts'
 import type { Trace } from './trace.ts'
+import { isValidationQuery } from './validation-query.ts'
 
 const ERRORS_KEPT = 16
 const KILLS_KEPT = 64
@@ -37,7 +46,8 @@ const UNREADABLE_KEPT = 4
 const NOTES_KEPT = 8
 const CODES_KEPT = 256
 const NOTHING: readonly never[] = Object.freeze([])
-const IN_ORDER = Object.freeze({ count: 0, frame: 0, expected: 0, got: 0 })
+const IN_ORDER: MysqlFacts['outOfOrder'] = Object.freeze({ count: 0, dir: CLIENT, at: 0, frame: 0, expected: 0, got: 0 })
+const NO_OVERLAPS: MysqlFacts['overlaps'] = Object.freeze({ count: 0, at: 0, frame: 0, earlierFrame: 0 })
 
 /** Timeline kind of each TcpFact; -1 for those that only counters keep. */
 const TIMELINE_OF: readonly number[] = (() => {
@@ -58,6 +68,8 @@ export interface RowFacts {
   events: TimelineEvent[]
   longestIdle: Duration
 }
+
+const NO_VALIDATIONS: ValidationFact = Object.freeze({ count: 0, firstAt: 0, firstFrame: 0, lastAt: 0, lastFrame: 0 })
 
 /** Who is told when the connection is finished. */
 export interface RecorderOwner {
@@ -88,6 +100,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   loggedIn: Login | null = null
   loginFrame = 0
   authenticatedFrame = 0
+  lastAuth: AuthFact | null = null
   schema = ''
   compression: 'none' | 'zlib' | 'zstd' = 'none'
   /** Empty for most sessions: one shared nothing until the first entry comes. */
@@ -96,12 +109,12 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   kills: readonly KillFact[] = NOTHING
   unreadables: readonly { dir: Direction; what: string; frame: number }[] = NOTHING
   notes: readonly string[] = NOTHING
-  outOfOrders: { count: number; frame: number; expected: number; got: number } = IN_ORDER
+  outOfOrders: MysqlFacts['outOfOrder'] = IN_ORDER
+  overlaps: MysqlFacts['overlaps'] = NO_OVERLAPS
   resyncs = 0
   statusFlags = -1
 
-  flight!: CommandsInFlight
-  statements!: StatementStore
+  private statementStore: StatementStore | null = null
   quitFrame = 0
   quitAt: Instant = 0
   /** Prepared statement of the last command that named one. */
@@ -113,12 +126,19 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
 
   /** The answer to the command in flight may lie in bytes that the capture lost. */
   private answerHidden = false
+  /** Requests that only ask whether the connection lives; the shared nothing until the first. */
+  validations: ValidationFact = NO_VALIDATIONS
+  /** In TLS: the server's last record before its latest burst of them, when that burst began, and its bytes until then. */
+  private recordBefore: Instant = Number.NEGATIVE_INFINITY
+  private burstAt: Instant = Number.NEGATIVE_INFINITY
+  private burstFrom = 0
 
   first: FirstClose | null = null
   /** The command that was outstanding at the first close, while it waits for a late answer. */
   private awaiting: CommandFact | null = null
-  private callLength = 0
   private readonly limits: Limits
+  /** Client bytes of the call in which the connection may be recognised. */
+  private clientBytesNow = 0
 
   constructor(conn: Connection, owner: RecorderOwner, rows: SessionRows, limits: Limits) {
     this.conn = conn
@@ -131,8 +151,19 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   private begin(): void {
     if (this.row >= 0) return
     this.row = this.rows.allocate()
-    this.flight = new CommandsInFlight(this.rows, this.row)
-    this.statements = new StatementStore(this.rows, this.row, this.limits.sqlPreviewBytes, this.limits.preparedStatements)
+    this.rows.numbers[this.row * NUMBERS + CLIENT_OFFSET] = this.conn.halves[CLIENT].offset + this.clientBytesNow
+  }
+
+  /** Texts that the row cannot hold. */
+  private get statements(): StatementStore {
+    this.statementStore ??= new StatementStore(this.rows, this.row, this.limits.sqlPreviewBytes, this.limits.preparedStatements)
+    return this.statementStore
+  }
+
+  /** Stream offset (client side) behind the oldest outstanding command, 0 when nothing is outstanding. */
+  get outstandingEnd(): number {
+    if (this.row < 0 || this.rows.numbers[this.row * NUMBERS + IN_FLIGHT] === 0) return 0
+    return this.rows.numbers[this.row * NUMBERS + END_OFFSET]!
   }
 
   /** What the row holds, taken out; null when there is none. The row is free for others afterwards. */
@@ -151,7 +182,8 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   // ---- StreamSink
 
   data(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
-    this.callLength = end - start
+    if (this.row < 0) this.clientBytesNow = dir === CLIENT ? end - start : 0
+    else if (dir === CLIENT) this.rows.numbers[this.row * NUMBERS + CLIENT_OFFSET]! += end - start
     const tls = this.tls
     if (tls !== null) {
       tls.data(dir, buf, start, end, at, frame)
@@ -170,11 +202,11 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   }
 
   gap(dir: Direction, bytes: number, why: GapReason, at: Instant, frame: number): void {
-    this.callLength = bytes
+    if (dir === CLIENT && this.row >= 0) this.rows.numbers[this.row * NUMBERS + CLIENT_OFFSET]! += bytes
     if (this.tls !== null) this.tls.gap(dir, bytes, at, frame)
     else this.conversation.gap(dir, bytes, why, at, frame)
     // What the receiver never acknowledged was not lost by the capture: then the answer is missing indeed.
-    if (this.row >= 0 && dir === SERVER && why !== 'end' && this.flight.size > 0) this.answerHidden = this.tls !== null || this.conversation.answersUnknown
+    if (this.row >= 0 && dir === SERVER && why !== 'end' && this.inFlight > 0) this.answerHidden = this.tls !== null || this.conversation.answersUnknown
     this.trace?.add('tcp', dir, at, frame, 'gap', `${bytes} bytes missing (${why})`, true)
   }
 
@@ -237,6 +269,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   }
 
   auth(dir: Direction, what: string, detail: string, at: Instant, frame: number): void {
+    this.lastAuth = { by: dir, what, detail, at, frame }
     this.trace?.add('mysql', dir, at, frame, 'auth', `${what} ${detail}`.trim())
   }
 
@@ -271,24 +304,27 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     const begun = n[b + ARRIVING_OP]! >= 0 ? n[b + ARRIVING_FRAME]! : frame
     n[b + ARRIVING_OP] = -1
     countCommand(this.rows, this.row, op)
-    this.idled(at)
     this.event(EventKind.command, CLIENT, at, frame, op)
     switch (op) {
+      case Command.COM_PING:
+        this.validates(at, frame)
+        break
       case Command.COM_QUERY: {
-        this.statements.remember(buf, start, end, argumentLength)
-        this.textOf = this.flight.pushed
+        if (isValidationQuery(buf, start, end, argumentLength)) this.validates(at, frame)
+        if (!rememberText(this.rows, this.row, buf, start, end, argumentLength)) this.statements.rememberLong(buf, start, end)
+        this.textOf = this.pushed
         const kill = readKill(buf, start, end)
         if (kill !== null) this.kill(kill.connectionId, kill.query, at, frame)
         break
       }
       case Command.COM_STMT_PREPARE:
-        this.statements.remember(buf, start, end, argumentLength)
-        this.textOf = this.flight.pushed
+        if (!rememberText(this.rows, this.row, buf, start, end, argumentLength)) this.statements.rememberLong(buf, start, end)
+        this.textOf = this.pushed
         this.statements.beginPrepare()
         break
       case Command.COM_INIT_DB:
-        this.statements.remember(buf, start, end, argumentLength)
-        this.textOf = this.flight.pushed
+        if (!rememberText(this.rows, this.row, buf, start, end, argumentLength)) this.statements.rememberLong(buf, start, end)
+        this.textOf = this.pushed
         this.schema = this.statements.text() ?? ''
         break
       case Command.COM_PROCESS_KILL:
@@ -312,19 +348,27 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
         break
     }
     this.trace?.command(op, buf, start, end, argumentLength, this.statementText(op, statementId), at, frame)
-    if (answerOf(op) === Answer.none) return
+    if (answerOf(op) === Answer.none) {
+      this.spoke(at)
+      return
+    }
     this.answerHidden = false
+    if (n[b + IN_FLIGHT] !== 0) this.overlap(at, frame)
     if (namesStatement(op)) {
       this.statementId = statementId
-      this.idOf = this.flight.pushed
+      this.idOf = this.pushed
     }
-    this.flight.push(op, at, begun, this.conn.halves[CLIENT].offset + this.callLength)
+    pushCommand(this.rows, this.row, op, at, begun, n[b + CLIENT_OFFSET]!)
+  }
+
+  private overlap(at: Instant, frame: number): void {
+    if (this.overlaps === NO_OVERLAPS) {
+      this.overlaps = { count: 1, at, frame, earlierFrame: this.rows.numbers[this.row * NUMBERS + FRAME]! }
+    } else this.overlaps.count++
   }
 
   replyBegin(_kind: ReplyKind, at: Instant, frame: number): void {
-    const f = this.flight
-    if (f.size === 0) return
-    f.replying(at, frame)
+    replyBegins(this.rows, this.row, at, frame)
     const waiting = this.awaiting
     if (waiting !== null && waiting.replyFrame === 0) {
       waiting.replyFrame = frame
@@ -348,7 +392,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
       this.awaiting.outcome = statusFlags >= 0 && (statusFlags & Status.SERVER_STATUS_IN_TRANS) === 0 ? 'committed' : 'answered'
       this.awaiting = null
     }
-    this.flight.pop()
+    popCommand(this.rows, this.row)
   }
 
   error(
@@ -363,14 +407,14 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     const counted = this.errorCounts.find((e) => e.code === code)
     if (counted !== undefined) counted.count++
     else if (this.errorCounts.length < CODES_KEPT) this.errorCounts = [...this.errorCounts, { code, count: 1, message }]
-    const op = phase === 'reply' && this.flight.size > 0 ? this.flight.op : -1
+    const op = phase === 'reply' && this.inFlight > 0 ? this.oldestOp : -1
     const facts = this.errorFacts.length < ERRORS_KEPT ? this.errorFacts : this.errorFacts.filter((_, i) => i !== ERRORS_KEPT / 2)
     const statement = op < 0 ? null : this.outstandingText(op)
     this.errorFacts = [...facts, { phase, code, sqlState, message, sequenceId, at, frame, op, statement }]
     this.event(EventKind.error, SERVER, at, frame, code)
     this.trace?.add('mysql', SERVER, at, frame, 'ERR', `${code} (${sqlState || 'no SQLSTATE'}) ${message}`, true)
     // COM_CHANGE_USER is answered in the words of a login.
-    if (phase !== 'reply' && !(phase === 'auth' && this.flight.size > 0 && this.flight.op === Command.COM_CHANGE_USER)) return
+    if (phase !== 'reply' && !(phase === 'auth' && this.inFlight > 0 && this.oldestOp === Command.COM_CHANGE_USER)) return
     this.replied(at)
     if (this.awaiting !== null) {
       this.awaiting.outcome = 'answered'
@@ -378,11 +422,11 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
       this.awaiting.replyAt = at
       this.awaiting = null
     }
-    this.flight.pop()
+    popCommand(this.rows, this.row)
   }
 
   answerLost(_at: Instant, _frame: number): void {
-    this.flight.pop()
+    popCommand(this.rows, this.row)
   }
 
   tracked(changes: readonly TrackedChange[], at: Instant, frame: number): void {
@@ -391,7 +435,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   }
 
   outOfOrder(dir: Direction, expected: number, got: number, at: Instant, frame: number): void {
-    if (this.outOfOrders === IN_ORDER) this.outOfOrders = { count: 1, frame, expected, got }
+    if (this.outOfOrders === IN_ORDER) this.outOfOrders = { count: 1, dir, at, frame, expected, got }
     else this.outOfOrders.count++
     this.trace?.add('mysql', dir, at, frame, 'sequence', `packet number ${got}, expected ${expected}`, true)
   }
@@ -410,7 +454,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     this.resyncs++
     this.answerHidden = false
     // What was outstanding before the hole may have been answered inside it.
-    if (dir === CLIENT) this.flight.clear()
+    if (dir === CLIENT) clearCommands(this.rows, this.row)
     this.trace?.add('mysql', dir, at, frame, 'resynchronised', 'decoding resumed')
   }
 
@@ -422,19 +466,27 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
 
   /**
    * An opaque request (dir client) or answer in TLS: the only facts about commands that need no keys. By its size a request
-   * may be COM_QUIT (or COM_PING), or COM_STMT_CLOSE, which has no answer: nobody waits for what may never come.
+   * may be COM_QUIT (or COM_PING: nothing to lose), or COM_STMT_CLOSE, which has no answer: nobody waits for these.
    */
   opaque(dir: Direction, at: Instant, frame: number, mayBeQuit: boolean, mayLackAnswer: boolean): void {
     this.event(EventKind.tlsRecord, dir, at, frame, 0)
     if (dir === CLIENT) {
       this.quitFrame = mayBeQuit ? frame : 0
       this.quitAt = at
-      this.idled(at)
-      if (this.flight.size === 0 && !mayLackAnswer) this.flight.push(OPAQUE, at, frame, this.conn.halves[CLIENT].offset + this.callLength)
+      if (mayLackAnswer) this.spoke(at)
+      else if (this.inFlight === 0) {
+        pushCommand(this.rows, this.row, OPAQUE, at, frame, this.rows.numbers[this.row * NUMBERS + CLIENT_OFFSET]!)
+      }
       return
     }
     // Answered: it was COM_PING.
     if (this.first === null) this.quitFrame = 0
+    const before = this.rows.numbers[this.row * NUMBERS + LAST_REPLY_AT]!
+    if (at - before > BURST_PAUSE) {
+      this.recordBefore = before
+      this.burstAt = at
+      this.burstFrom = this.conn.halves[SERVER].bytes
+    }
     this.replied(at)
     this.answerHidden = false
     if (this.awaiting !== null) {
@@ -443,22 +495,63 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
       this.awaiting.replyAt = at
       this.awaiting = null
     }
-    this.flight.clear()
+    clearCommands(this.rows, this.row)
   }
 
-  /** The server has answered: from here on the session is idle. */
+  private get pushed(): number {
+    return this.rows.numbers[this.row * NUMBERS + PUSHED]!
+  }
+  private get inFlight(): number {
+    return this.rows.numbers[this.row * NUMBERS + IN_FLIGHT]!
+  }
+  private get oldestOp(): number {
+    return this.rows.numbers[this.row * NUMBERS + OP]!
+  }
+
+  /** The server has answered: the idle time before the command was survived, and from here on the session is idle. */
   private replied(at: Instant): void {
-    this.rows.numbers[this.row * NUMBERS + LAST_REPLY_AT] = at
-  }
-
-  /** A command ends an idle time, unless others are outstanding. */
-  private idled(at: Instant): void {
     const n = this.rows.numbers
     const b = this.row * NUMBERS
-    if (n[b + IN_FLIGHT] !== 0) return
-    const idle = at - n[b + LAST_REPLY_AT]!
+    if (n[b + IN_FLIGHT] !== 0) this.survived(n[b + AT]! - n[b + LAST_REPLY_AT]!)
+    n[b + LAST_REPLY_AT] = at
+  }
+
+  /** A command that has no answer: the session is idle again at once. */
+  private spoke(at: Instant): void {
+    const n = this.rows.numbers
+    const b = this.row * NUMBERS
+    if (n[b + IN_FLIGHT] !== 0 || this.first !== null || n[b + LAST_REPLY_AT] === Number.NEGATIVE_INFINITY) return
+    this.survived(at - n[b + LAST_REPLY_AT]!)
+    n[b + LAST_REPLY_AT] = at
+  }
+
+  private survived(idle: Duration): void {
+    const i = this.row * NUMBERS + LONGEST_IDLE
     // Before the first answer LAST_REPLY_AT is -Infinity.
-    if (idle > n[b + LONGEST_IDLE]! && idle < Number.POSITIVE_INFINITY) n[b + LONGEST_IDLE] = idle
+    if (idle > this.rows.numbers[i]! && idle < Number.POSITIVE_INFINITY) this.rows.numbers[i] = idle
+  }
+
+  /** A request that only asks whether the connection lives. */
+  private validates(at: Instant, frame: number): void {
+    if (this.validations === NO_VALIDATIONS) this.validations = { count: 0, firstAt: at, firstFrame: frame, lastAt: at, lastFrame: frame }
+    this.validations.count++
+    this.validations.lastAt = at
+    this.validations.lastFrame = frame
+  }
+
+  /**
+   * Time without requests and answers before a close. What the server says unasked right before it closes (ERR 4031, a TLS
+   * alert) is part of the close and does not end the idle time.
+   */
+  private idleBefore(at: Instant, silence: Duration): Duration {
+    if (this.row < 0) return silence
+    const [c, s] = this.conn.halves
+    let replied = this.rows.numbers[this.row * NUMBERS + LAST_REPLY_AT]!
+    // In TLS a few short records that nothing asked for may be such a farewell.
+    const unasked = this.tls !== null && c.lastDataAt <= this.recordBefore && at - this.burstAt <= FAREWELL_WITHIN
+    if (unasked && s.bytes - this.burstFrom <= FAREWELL_BYTES) replied = this.recordBefore
+    if (replied === Number.NEGATIVE_INFINITY || (s.lastDataAt > replied && at - s.lastDataAt > FAREWELL_WITHIN)) return silence
+    return at - Math.max(replied, c.bytes > 0 ? c.lastDataAt : replied)
   }
 
   event(kind: EventKind, dir: Direction, at: Instant, frame: number, value: number): void {
@@ -470,22 +563,22 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   /** The command now outstanding as a fact; null when there is none. */
   outstanding(): CommandFact | null {
     if (this.row < 0) return null
-    const f = this.flight
     const n = this.rows.numbers
     const b = this.row * NUMBERS
     // Server bytes that could not be placed came after it: they may have been its answer.
     const unplaced = this.tls === null && this.conversation.answersUnknown
     if (this.answerHidden) return null
-    if (unplaced && f.size > 0 && this.conn.halves[SERVER].lastDataFrame > f.frame) return null
-    if (f.size === 0) {
+    if (unplaced && n[b + IN_FLIGHT]! > 0 && this.conn.halves[SERVER].lastDataFrame > n[b + FRAME]!) return null
+    if (n[b + IN_FLIGHT] === 0) {
       const op = n[b + ARRIVING_OP]!
       if (op < 0 || answerOf(op) === Answer.none) return null
       return this.fact(op, n[b + ARRIVING_AT]!, n[b + ARRIVING_FRAME]!, false, 0, 0)
     }
-    return this.fact(f.op, f.at, f.frame, true, f.replyFrame, f.replyAt)
+    return this.fact(n[b + OP]!, n[b + AT]!, n[b + FRAME]!, true, n[b + REPLY_FRAME]!, n[b + REPLY_AT]!)
   }
 
   private fact(op: number, at: Instant, frame: number, complete: boolean, replyFrame: number, replyAt: Instant): CommandFact {
+    const idle = at - this.rows.numbers[this.row * NUMBERS + LAST_REPLY_AT]!
     return {
       op,
       name: op === OPAQUE ? 'TLS record' : commandName(op),
@@ -497,6 +590,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
       outcome: replyFrame > 0 ? 'response-begun' : 'delivered-unknown',
       replyFrame,
       replyAt,
+      idleBefore: idle > 0 && idle < Number.POSITIVE_INFINITY ? idle : 0,
     }
   }
 
@@ -504,6 +598,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     if (this.first !== null) return
     const [c, s] = this.conn.halves
     const outstanding = this.outstanding()
+    const silence = at - Math.max(c.bytes > 0 ? c.lastDataAt : -Infinity, s.bytes > 0 ? s.lastDataAt : -Infinity, this.conn.startAt)
     this.first = {
       by,
       how,
@@ -514,8 +609,10 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
       lastServerDataAt: s.lastDataAt,
       lastClientDataFrame: c.lastDataFrame,
       lastServerDataFrame: s.lastDataFrame,
-      silence: at - Math.max(c.bytes > 0 ? c.lastDataAt : -Infinity, s.bytes > 0 ? s.lastDataAt : -Infinity, this.conn.startAt),
+      silence,
+      idle: outstanding === null ? this.idleBefore(at, silence) : silence,
       inTransaction: this.statusFlags >= 0 && (this.statusFlags & Status.SERVER_STATUS_IN_TRANS) !== 0,
+      sentBehind: this.row < 0 || this.inFlight === 0 ? 0 : this.rows.numbers[this.row * NUMBERS + CLIENT_OFFSET]! - this.outstandingEnd,
       unsure: this.answerHidden,
     }
     this.awaiting = outstanding
@@ -523,7 +620,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
 
   /** Text of the oldest outstanding command; null when a later, pipelined one has taken its place in memory. */
   private outstandingText(op: number): string | null {
-    const number = this.flight.pushed - this.flight.size
+    const number = this.pushed - this.inFlight
     return number === (namesStatement(op) ? this.idOf : this.textOf) ? this.statementText(op, this.statementId) : null
   }
 
@@ -539,6 +636,13 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
 
 const namesStatement = (op: number): boolean =>
   op === Command.COM_STMT_EXECUTE || op === Command.COM_STMT_FETCH || op === Command.COM_STMT_BULK_EXECUTE
+
+/** TLS records of this size together may be a farewell: an alert, ERR 4031. */
+const FAREWELL_BYTES = 512
+/** Server records this far apart do not belong to one answer. */
+const BURST_PAUSE = 0.5 * NS_PER_SECOND
+/** Time from a farewell to the close that it belongs to. */
+const FAREWELL_WITHIN = 1 * NS_PER_SECOND
 
 /** Command byte of a request that could not be read. */
 export const OPAQUE = -2

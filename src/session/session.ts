@@ -39,6 +39,15 @@ export interface SideFacts {
   lastKeepAliveAt: Instant
   zeroWindowFrame: number
   lostFrame: number
+  /** SACK blocks sent by the other side: it has bytes beyond a hole, or had some twice. */
+  sackBlocks: number
+  /** Largest payload of this side that is known to have arrived (acknowledged): a lower bound. */
+  largestDelivered: number
+  /** First hole that was never filled nor acknowledged: lost by the network. Its bytes, when something came beyond it, and the largest such segment. */
+  missingBytes: number
+  missingAt: Instant
+  missingFrame: number
+  largestBeyond: number
   finAt: Instant
   finFrame: number
   lastAt: Instant
@@ -66,6 +75,17 @@ export interface CommandFact {
   /** First and last frame of the answer, 0 if none. */
   replyFrame: number
   replyAt: Instant
+  /** Idle time before it, 0 if others were in flight or the time is not known. */
+  idleBefore: Duration
+}
+
+/** Requests that only ask whether the connection lives: COM_PING, and queries like SELECT 1. */
+export interface ValidationFact {
+  count: number
+  firstAt: Instant
+  firstFrame: number
+  lastAt: Instant
+  lastFrame: number
 }
 
 /** What the first FIN or accepted RST met. */
@@ -83,7 +103,11 @@ export interface FirstClose {
   lastServerDataFrame: number
   /** Time without payload in either direction before it. */
   silence: Duration
+  /** Time without requests and answers before it: as `silence`, but the server's farewell (ERR 4031, TLS alert) does not count. */
+  idle: Duration
   inTransaction: boolean
+  /** Bytes that the client had sent behind the oldest unanswered request (in TLS: behind its first record). */
+  sentBehind: number
   /** The capture lost bytes in which the answer to the last command may lie: `outstanding` is null because nobody knows. */
   unsure: boolean
 }
@@ -97,6 +121,8 @@ export interface Ending {
   quitFrame: number
   /** The command that never got its whole answer, sent before or after the first close; null when none was lost. */
   lost: CommandFact | null
+  /** The command outstanding when the connection, or the capture, ended; lost or not. */
+  unanswered: CommandFact | null
   /** `lost` was sent after the first close by the other side. */
   lostAfterClose: boolean
   /** The first RST that the receiver accepted, null when none. */
@@ -128,6 +154,16 @@ export interface KillFact {
   frame: number
 }
 
+/** A packet of the authentication exchange (manual: AuthSwitchRequest, AuthMoreData, AuthNextFactor, AuthSwitchResponse). */
+export interface AuthFact {
+  by: Direction
+  what: string
+  /** Plugin name, or what a plugin's byte means. */
+  detail: string
+  at: Instant
+  frame: number
+}
+
 export interface MysqlFacts {
   recognisedBy: RecognisedBy
   recognisedFrame: number
@@ -139,6 +175,8 @@ export interface MysqlFacts {
   loginFrame: number
   /** Frame of the OK that ended the login, 0 if none was seen. */
   authenticatedFrame: number
+  /** Of a login that did not succeed: the last packet that is neither login nor ERR; null when there was none. */
+  lastAuth: AuthFact | null
   flavor: Flavor
   schema: string
   compression: 'none' | 'zlib' | 'zstd'
@@ -149,11 +187,15 @@ export interface MysqlFacts {
   errorFacts: readonly ErrorFact[]
   kills: readonly KillFact[]
   lastStatusFlags: number
-  outOfOrder: { count: number; frame: number; expected: number; got: number }
+  /** Packets whose sequence id was not the one expected: the first of them. */
+  outOfOrder: { count: number; dir: Direction; at: Instant; frame: number; expected: number; got: number }
+  /** Commands sent while an earlier one had no whole answer: the first of them, and the frame of that earlier one. */
+  overlaps: { count: number; at: Instant; frame: number; earlierFrame: number }
   resynced: number
   inferred: readonly string[]
-  /** Longest idle time between an answer and the next command, and that command's time. */
+  /** Longest idle time, from an answer to the next command, that the connection survived: that command was answered. */
   longestIdle: Duration
+  validations: ValidationFact
 }
 
 export interface TlsFacts {
@@ -164,6 +206,9 @@ export interface TlsFacts {
   handshake: 'complete' | 'failed' | 'unseen'
   /** Application data records seen after the handshake, by side. */
   records: [number, number]
+  /** Time, and length without header (RFC 8446 5.2), of the last of them, by side; 0 if none. */
+  lastRecordAt: [Instant, Instant]
+  lastRecordLength: [number, number]
 }
 
 export interface Session {
@@ -191,6 +236,8 @@ export interface Session {
   challengeFrame: number
   challengeAt: Instant
   icmpErrors: readonly IcmpFact[]
+  /** Other endpoints that the client address tried without a word being said: what a port scan leaves behind. */
+  otherEndpointsTried: number
   /** What was said that is not MySQL, on a connection that is or should be: 'http', 'tls-client-hello', 'ssh' … */
   foreign: readonly { dir: Direction; what: string; frame: number }[]
   connState: string

@@ -3,9 +3,26 @@
  * copied into the session's row; text is made only when somebody asks.
  */
 import { decodeText } from '../core/bytes.ts'
-import { NUMBERS, type SessionRows, TEXT, TEXT_LENGTH, TEXT_TOTAL } from './hot.ts'
+import { type SessionRows, TEXT, TEXT_HEAD, TEXT_MOST } from './hot.ts'
 
 // hot path: no allocation per packet
+
+/** Remembers the argument of the command just seen in its session's row. False when it is too long for it. */
+export function rememberText(rows: SessionRows, row: number, buf: Uint8Array, start: number, end: number, total: number): boolean {
+  const n = end - start
+  const info = (row * TEXT) >> 2
+  rows.textInfo[info] = n
+  rows.textInfo[info + 1] = total
+  if (n > TEXT_MOST) return false
+  const text = rows.text
+  const to = row * TEXT + TEXT_HEAD
+  // A native copy costs more than it saves below this length.
+  if (n <= 96) for (let i = 0; i < n; i++) text[to + i] = buf[start + i]!
+  else text.set(buf.subarray(start, end), to)
+  return true
+}
+
+/** What a session's row cannot hold: long statements, and the texts of prepared ones. Made on first need. */
 export class StatementStore {
   private readonly rows: SessionRows
   private readonly row: number
@@ -13,6 +30,7 @@ export class StatementStore {
   private readonly maxPrepared: number
   /** A last statement longer than the row holds. */
   private long: Buffer | null = null
+  private longLength = 0
   private readonly prepared = new Map<number, string>()
   private preparing: string | null = null
 
@@ -23,34 +41,23 @@ export class StatementStore {
     this.maxPrepared = maxPrepared
   }
 
-  /** Remembers the argument of the command just seen. `total` is its true length. */
-  remember(buf: Uint8Array, start: number, end: number, total: number): void {
-    let n = end - start
-    if (n > this.limit) n = this.limit
-    const { numbers, text } = this.rows
-    const base = this.row * NUMBERS
-    numbers[base + TEXT_LENGTH] = n
-    numbers[base + TEXT_TOTAL] = total
-    if (n <= TEXT) {
-      const to = this.row * TEXT
-      // A native copy costs more than it saves below this length.
-      if (n <= 96) for (let i = 0; i < n; i++) text[to + i] = buf[start + i]!
-      else text.set(buf.subarray(start, start + n), to)
-      return
-    }
+  /** The last statement, for which rememberText had no room. */
+  rememberLong(buf: Uint8Array, start: number, end: number): void {
+    this.longLength = Math.min(end - start, this.limit)
     if (this.long === null) this.long = Buffer.allocUnsafeSlow(this.limit)
-    this.long.set(buf.subarray(start, start + n))
+    this.long.set(buf.subarray(start, start + this.longLength))
   }
 
   /** Text of the last statement, '…' when it was longer than what is kept; null when there was none. */
   text(): string | null {
-    const base = this.row * NUMBERS
-    const length = this.rows.numbers[base + TEXT_LENGTH]!
-    const total = this.rows.numbers[base + TEXT_TOTAL]!
+    const info = (this.row * TEXT) >> 2
+    const length = this.rows.textInfo[info]!
+    const total = this.rows.textInfo[info + 1]!
     if (total === 0) return null
-    const from = this.row * TEXT
-    const s = length <= TEXT ? decodeText(this.rows.text, from, from + length) : decodeText(this.long!, 0, length)
-    return total > length ? `${s}…` : s
+    const from = this.row * TEXT + TEXT_HEAD
+    const inRow = length <= TEXT_MOST
+    const s = inRow ? decodeText(this.rows.text, from, from + length) : decodeText(this.long!, 0, this.longLength)
+    return total > (inRow ? length : this.longLength) ? `${s}…` : s
   }
 
   /** The statement just remembered is being prepared. */

@@ -29,6 +29,8 @@ export class TlsFactsRecorder implements TlsListener {
   private failed = false
   private readonly alerts: { by: Direction; level: string; description: string; frame: number; at: Instant }[] = []
   private readonly records: [number, number] = [0, 0]
+  private readonly lastAt: [number, number] = [0, 0]
+  private readonly lastLength: [number, number] = [0, 0]
   private helloSeen = false
 
   constructor(recorder: SessionRecorder, conn: Connection) {
@@ -80,9 +82,12 @@ export class TlsFactsRecorder implements TlsListener {
 
   applicationData(dir: Direction, length: number, at: Instant, frame: number): void {
     this.records[dir]++
+    this.lastAt[dir] = at
+    this.lastLength[dir] = length
     const fromClient = dir === CLIENT
     const mayBeQuit = fromClient && (this.holds(length, SHORTEST_COMMAND) || this.isPadded(length))
-    this.recorder.opaque(dir, at, frame, mayBeQuit, fromClient && this.holds(length, STMT_CLOSE))
+    // Of COM_PING there is nothing to lose: what may be one is not waited for either.
+    this.recorder.opaque(dir, at, frame, mayBeQuit, mayBeQuit || (fromClient && this.holds(length, STMT_CLOSE)))
     this.recorder.trace?.add('tls', dir, at, frame, 'application data', `${length} bytes, encrypted`)
   }
 
@@ -113,6 +118,8 @@ export class TlsFactsRecorder implements TlsListener {
       alerts: this.alerts,
       handshake: this.done ? 'complete' : this.helloSeen || this.failed ? this.openOrFailed() : 'unseen',
       records: this.records,
+      lastRecordAt: this.lastAt,
+      lastRecordLength: this.lastLength,
     }
   }
 

@@ -1,7 +1,7 @@
 /** One TCP connection (Zeek's conn, Wireshark's tcp.stream): two halves, its resets, and its history in Zeek's letters. */
 import { type Direction, CLIENT, SERVER } from '../core/direction.ts'
 import type { Family } from '../core/address.ts'
-import type { Instant } from '../core/time.ts'
+import type { Duration, Instant } from '../core/time.ts'
 import { Half, Seen } from './half.ts'
 import { CAREFUL, HALF_INTS, type HotRows } from './hot.ts'
 import type { StreamSink } from './stream-sink.ts'
@@ -27,6 +27,13 @@ export interface ResetFact {
   ipId: number
   ipIdBefore: number
   dataLength: number
+  /** Time since the other side's last segment: how fast it answered, if it was an answer. */
+  afterPeer: Duration
+  /** What bears the same address and came after it, RSTs aside: a host that has reset sends nothing more. 0 if nothing. */
+  followed: number
+  followedAt: Instant
+  followedFrame: number
+  followedBytes: number
 }
 
 /** An ICMP error (RFC 792, RFC 4443) that quotes a segment of this connection. */

@@ -60,7 +60,15 @@ export class Half {
   keepAlives = 0
   lastKeepAliveAt: Instant = 0
   duplicates = 0
+  /** SACK blocks that the peer sent: it has bytes beyond a hole, or had some twice (RFC 2018, RFC 2883). */
   sackBlocks = 0
+  /** Bytes that never came and were never acknowledged, when the connection or the capture ended: the first hole. */
+  missingBytes = 0
+  missingAt: Instant = 0
+  missingFrame = 0
+  /** Largest segment that came beyond that hole. */
+  largestBeyond = 0
+  private largestAcked = 0
   /** Bytes the peer acknowledged which the capture never showed. */
   lostBytes = 0
   lostFrame = 0
@@ -208,6 +216,21 @@ export class Half {
   /** Whether the side refuses data: kept beside the other hot numbers, for `zeroWindowSince`. */
   set refusing(v: boolean) {
     this.rows.ints[this.i + hot.ZERO_WINDOW] = v ? 1 : 0
+  }
+
+  /** A segment larger than any before, ending at `end`. */
+  larger(length: number, end: number): void {
+    this.largestAcked = this.largestDelivered
+    this.rows.doubles[this.d + hot.LARGEST] = length
+    this.rows.doubles[this.d + hot.LARGEST_END] = end
+  }
+  get largest(): number {
+    return this.rows.doubles[this.d + hot.LARGEST]!
+  }
+  /** Largest payload known to have arrived: acknowledged. A lower bound. */
+  get largestDelivered(): number {
+    const end = this.rows.doubles[this.d + hot.LARGEST_END]!
+    return this.hasAck && ((this.acked - end) | 0) >= 0 ? this.largest : this.largestAcked
   }
 
   /** Bytes sent and not acknowledged (the FIN counts as one), 0 when nothing is known. */

@@ -30,6 +30,9 @@ export const LAST_AT = 0
 export const LAST_DATA_AT = 1
 export const BYTES = 2
 export const OFFSET = 3
+/** Largest payload sent, and the sequence number behind the first segment that was so large (as int32). */
+export const LARGEST = 4
+export const LARGEST_END = 5
 
 export const HALF_INTS = 16
 export const HALF_DOUBLES = 8

@@ -69,6 +69,7 @@ export class Reassembly {
     half.next = (half.next + length) | 0
     if (seqDiff(half.max, half.next) > 0) half.max = half.next
     half.bytes += length
+    if (length > half.largest) half.larger(length, half.next)
     half.lastDataAt = at
     half.lastDataFrame = frame
     if (captured > 0) {
@@ -224,10 +225,21 @@ export class Reassembly {
     const half = conn.halves[dir]
     while (half.pending !== null) {
       const acknowledged = half.hasAck && seqDiff(half.pending[0]!.seq, half.acked) >= 0
+      if (!acknowledged) missing(half, half.pending)
       this.giveUpHole(conn, dir, half, acknowledged ? 'lost-in-capture' : 'end')
     }
     if (half.hasAck && half.started && !half.finSeen && seqDiff(half.max, half.acked) > 1) this.giveUpTail(conn, dir, half)
   }
+}
+
+/** The first hole that nobody has filled: its size, and what came beyond it. */
+function missing(half: Half, pending: readonly PendingSegment[]): void {
+  if (half.missingBytes > 0) return
+  const first = pending[0]!
+  half.missingBytes = seqDiff(half.next, first.seq)
+  half.missingAt = first.at
+  half.missingFrame = first.frame
+  for (const p of pending) half.largestBeyond = Math.max(half.largestBeyond, p.length)
 }
 
 /** RFC 9293 3.8.4: a probe of at most one byte just below the next sequence number. */

@@ -30,6 +30,11 @@ export function judgeReset(conn: Connection, dir: Direction, me: Half, peer: Hal
     ipId: s.ipId,
     ipIdBefore: me.ipId,
     dataLength: s.dataLength,
+    afterPeer: peer.segments > 0 ? s.at - peer.lastAt : -1,
+    followed: 0,
+    followedAt: 0,
+    followedFrame: 0,
+    followedBytes: 0,
   }
 }
 
@@ -38,6 +43,8 @@ function accepted(conn: Connection, dir: Direction, me: Half, peer: Half, s: Seg
     // SYN-SENT: the answer to a SYN must acknowledge it.
     return (s.flags & ACK) !== 0 && seqDiff(peer.isn, s.ack | 0) > 0
   }
+  // The answer to a challenge ACK (RFC 5961 4.2) resets the connection that had the endpoints before.
+  if (conn.challengeFrame > 0 && conn.synAckFrame === 0) return false
   if (!me.started || conn.synFrame === 0) return true // begun before the capture: no window to hold it against
   const window = peer.window < 0 ? UNKNOWN_WINDOW : peer.window << Math.max(peer.windowShift, 0)
   // What the sender has sent and the capture has seen out of order lies in front of `next`, so measure from the acknowledged.

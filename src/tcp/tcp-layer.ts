@@ -9,7 +9,7 @@ import type { AnomalyLog } from '../core/anomaly.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Instant } from '../core/time.ts'
 import { ACK, FIN, type IcmpErrorView, RST, type SegmentSink, type SegmentView, SYN } from '../packet/segment-view.ts'
-import { Connection, type RoleBy, Seen, TcpFact } from './connection.ts'
+import { Connection, type ResetFact, type RoleBy, Seen, TcpFact } from './connection.ts'
 import { ConnectionTable, FORGOTTEN } from './connection-table.ts'
 import type { Half } from './half.ts'
 import {
@@ -24,6 +24,7 @@ import {
   LAST_AT,
   LAST_DATA_AT,
   LAST_DATA_FRAME,
+  LARGEST,
   LAST_FRAME,
   MAX,
   NEXT,
@@ -134,8 +135,14 @@ export class TcpLayer implements SegmentSink {
       (seen & (length === 0 ? Seen.a : Seen.d)) !== 0
     ) {
       // The usual packet: in order, nothing new to say about it but its bytes.
-      if (length === 0) return
+      if (length === 0) {
+        const options = s.optionsEnd - s.optionsStart
+        // SACK beside timestamps, or alone where those would stand (NOP NOP kind).
+        if (options > 12 || (options === 12 && s.buf[s.optionsStart + 2] === 5)) this.sack(row, lowSends, s)
+        return
+      }
       const after = (next + length) | 0
+      if (length > doubles[d + LARGEST]!) this.larger(row, lowSends, length, after)
       ints[me + NEXT] = after
       if (((after - ints[me + MAX]!) | 0) > 0) ints[me + MAX] = after
       ints[me + LAST_DATA_FRAME] = frame
@@ -150,6 +157,16 @@ export class TcpLayer implements SegmentSink {
       return
     }
     this.unusual(this.conns[row]!, lowSends, s, seq)
+  }
+
+  private sack(row: number, lowSends: boolean, s: SegmentView): void {
+    const conn = this.conns[row]!
+    conn.halves[lowSends ? otherSide(conn.lowIs) : conn.lowIs].sackBlocks += sackBlocks(s)
+  }
+
+  private larger(row: number, lowSends: boolean, length: number, end: number): void {
+    const conn = this.conns[row]!
+    conn.halves[lowSends ? conn.lowIs : otherSide(conn.lowIs)].larger(length, end)
   }
 
   /** Out of order, repeated, cut, a probe, a closed window, or the first of its kind: still no SYN, FIN or RST. */
@@ -249,17 +266,17 @@ export class TcpLayer implements SegmentSink {
     }
     const syn = (flags & SYN) !== 0
     let seq = s.seq | 0
+    if (conn.killer !== null && conn.killer.dir === dir && !syn) followed(conn.killer, s)
     if (!me.started) this.start(conn, dir, me, s, syn, seq)
     if (syn) {
       this.syn(conn, dir, me, s, seq)
       seq = (seq + 1) | 0
     }
     if ((flags & ACK) !== 0) {
-      if (!syn && dir === SERVER && conn.synFrame > 0 && conn.synAckFrame === 0 && conn.challengeFrame === 0) {
+      if (!syn && dir === SERVER && challenges(conn, peer, s)) {
         conn.challengeFrame = s.frame
         conn.challengeAt = s.at
-      }
-      this.acknowledge(conn, dir, peer, s)
+      } else this.acknowledge(conn, dir, peer, s)
     }
     if (!syn && (s.window === 0 || me.zeroWindowSince >= 0)) this.zeroWindow(conn, dir, me, s)
     me.window = s.window
@@ -271,7 +288,7 @@ export class TcpLayer implements SegmentSink {
     } else if (!syn && (flags & FIN) === 0) {
       conn.letter(Seen.a, 'a', dir)
       if (seqDiff(seq, me.next) === 1 && !me.finDelivered) keepAlive(conn, dir, me, s.at, s.frame)
-      if (s.optionsEnd - s.optionsStart > 12) peer.sackBlocks += sackBlocks(s)
+      if (s.optionsEnd - s.optionsStart >= 12) peer.sackBlocks += sackBlocks(s)
     }
     if ((flags & FIN) !== 0) this.fin(conn, dir, me, s, seq)
     if (conn.halves[CLIENT].finSeen || conn.halves[SERVER].finSeen) {
@@ -457,4 +474,17 @@ export class TcpLayer implements SegmentSink {
     conn.sink = null
     conn.observer = null
   }
+}
+
+/** A SYN answered by an ACK that does not acknowledge it (RFC 5961 4.2, RFC 9293 3.6.1): it speaks of an older connection. */
+function challenges(conn: Connection, client: Half, s: SegmentView): boolean {
+  return conn.synFrame > 0 && conn.synAckFrame === 0 && client.bytes === 0 && seqDiff((client.isn + 1) | 0, s.ack | 0) !== 0
+}
+
+/** The side that has reset the connection goes on as if it had not. */
+function followed(killer: ResetFact, s: SegmentView): void {
+  killer.followed++
+  killer.followedAt = s.at
+  killer.followedFrame = s.frame
+  killer.followedBytes += s.dataLength
 }

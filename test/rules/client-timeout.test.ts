@@ -99,6 +99,13 @@ describe('the client gave up on a running statement', () => {
     expect(j.only(RULE).occurrences.map((o) => o.client).sort()).toEqual(['10.0.0.1:40000', '10.0.0.5:50000'])
   })
 
+  it('a connect timeout that runs out over the first command counts from the SYN', () => {
+    const p = play({ rtt: '100ms' }).connect().login().query('SET NAMES utf8mb4')
+    const f = judge(p.wait(`${1_001_000 - (p.wire.now - Date.parse('2026-01-01T00:00:00Z') * 1000)}us`).close('client')).only(RULE)
+    expect(f.detail['waitedSeconds']).toBeCloseTo(1, 2)
+    expect(measured(f.occurrences[0]!, 'since the connection began')).toBeCloseTo(1, 2)
+  })
+
   it('in TLS without keys', () => {
     const p = tlsSession().wait('1s')
     p.client.data(sealedCommand(80))
@@ -131,6 +138,12 @@ describe('stays quiet', () => {
     const p = working().query('SELECT 1', rows(1)).wait('20s').mute('server').query('SELECT 2')
     p.retransmit('client', { times: 4 }).wait('1s').client.fin()
     expectQuiet(judge(p), RULE)
+  })
+
+  it('an answer that the network swallowed, again and again', () => {
+    const p = working().query('SELECT big').mute('client').answer(rows(3)).retransmit('server', { times: 3 }).wait('1.6s')
+    p.client.fin()
+    expectQuiet(judge(p), RULE, 'client-vanished')
   })
 
   it('a proxy’s server leg that the proxy closed on its own', () => {

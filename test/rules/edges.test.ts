@@ -135,6 +135,15 @@ describe('TLS without keys', () => {
     expect(j.only('rst-after-query').occurrences[0]!.command).toBe('TLS record')
   })
 
+  it('COM_QUIT or COM_PING sent into a connection that the server had closed loses nothing', () => {
+    const p = tlsSession().wait('10s')
+    p.server.fin()
+    p.client.ack()
+    p.mute('server').wait('1s').client.data(SEALED_QUIT)
+    p.server.rst({ flags: 4 })
+    expectQuiet(judge(p))
+  })
+
   it('an idle close by the server', () => {
     expectQuiet(judge(tlsSession().wait('60s').close('server')))
   })

@@ -22,16 +22,16 @@ export default defineRule({
     needs: ['mysql'],
     quiet: ['COM_QUIT', 'the server or a proxy closed first', 'a client that was idle', 'a request that the network swallowed (silent-drop)', 'a proxy’s server leg that the proxy closed on its own'],
     references: [{ title: 'MySQL manual: Communication Errors and Aborted Connections', url: 'https://dev.mysql.com/doc/refman/8.4/en/communication-errors.html' }],
-    detail: { waitedSeconds: 'time from the command to the close', killedOwn: 'true when the client also sent KILL for this connection' },
+    detail: { waitedSeconds: 'time from the command to the close; from the beginning of the connection where that is the timer (a connect timeout)', killedOwn: 'true when the client also sent KILL for this connection' },
     sample: 'client-timeout',
   },
   session(s, ctx) {
     if (ctx.explained(s)) return
     const close = clientClose(s, ctx.fleet)
     if (close === null || close.reading !== 'timeout' || close.waiting === null) return
-    const { first, waiting, waited, kill } = close
+    const { first, waiting, waited, connecting, kill } = close
     const app = close.front ?? s
-    const evidence: RuleEvidence[] = [...commandEvidence(waiting), closeEvidence(s, first), seconds('waited for the answer', waited, 'whole and half seconds are timers')]
+    const evidence: RuleEvidence[] = [...commandEvidence(waiting), closeEvidence(s, first), seconds(connecting ? 'since the connection began' : 'waited for the answer', waited, 'whole and half seconds are timers')]
     if (kill !== null) {
       evidence.push({ kind: 'frames', frames: [kill.frame], says: `KILL ${kill.query ? 'QUERY ' : ''}${kill.connectionId} sent by the same client`, of: kill.by })
     }

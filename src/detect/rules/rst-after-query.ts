@@ -160,6 +160,7 @@ function proxyError(s: Session, fleet: Fleet): Cut | null {
     outcome: 'delivered-unknown',
     replyFrame: 0,
     replyAt: error.at,
+    idleBefore: 0,
   }
   return { lost, first, root, culprit, confidence: back === null ? 'possible' : 'likely', how: 'proxy-error', extra, excluded: [] }
 }
