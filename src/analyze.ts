@@ -32,7 +32,7 @@ interface CaptureFile {
 export async function analyze(inputs: readonly string[], options: AnalyzeOptions = {}): Promise<Report> {
   if (inputs.length === 0) throw new MysqlconnError('E_USAGE', 'no input: name a capture, a directory, or - for stdin')
   const run = new Run(options)
-  const expanded = await expandInputs(inputs)
+  const expanded = await expandInputs([...inputs, ...(options.keylogs ?? [])])
   const names = uniqueNames(expanded)
   await initZstd()
   const captures: CaptureFile[] = []

@@ -23,6 +23,8 @@ export interface PumpOptions {
 }
 
 const CHUNK = 2 << 20
+/** How often a silent stream looks whether it shall stop. */
+const ABORT_LOOK_MS = 50
 /** Compressed bytes read at a time: they become several times as many. */
 const PACKED_CHUNK = 256 << 10
 /** A compressed block of zstd may have this many bytes before anything of it can be decompressed. */
@@ -73,7 +75,9 @@ export class Input {
         let untilTurn = TURN_EVERY
         while (!aborted()) {
           feed.makeRoom()
-          const bytes = raw.regular ? raw.readNow(feed.buf, feed.end) : await raw.readLater(feed.buf, feed.end)
+          const bytes = raw.regular
+            ? raw.readNow(feed.buf, feed.end)
+            : await orAborted(raw.readLater(feed.buf, feed.end), aborted)
           if (bytes === 0) break
           feed.added(bytes)
           onProgress?.(raw.position, raw.size)
@@ -98,7 +102,7 @@ export class Input {
     let untilTurn = TURN_EVERY
     const refill: Refill = async () => {
       if (aborted()) return compressed.subarray(0, 0)
-      const bytes = raw.regular ? raw.readNow(compressed, 0) : await raw.readLater(compressed, 0)
+      const bytes = raw.regular ? raw.readNow(compressed, 0) : await orAborted(raw.readLater(compressed, 0), aborted)
       options.onProgress?.(raw.position, raw.size)
       if (untilTurn <= 0) {
         untilTurn = TURN_EVERY
@@ -123,6 +127,21 @@ export class Input {
 
   close(): void {
     this.raw.close()
+  }
+}
+
+/** A pipe may stay silent for hours: an abort does not wait for its next bytes, it takes 0 for an answer. */
+async function orAborted(reading: Promise<number>, aborted: () => boolean): Promise<number> {
+  let timer: NodeJS.Timeout | undefined
+  const stopped = new Promise<number>((resolve) => {
+    timer = setInterval(() => {
+      if (aborted()) resolve(0)
+    }, ABORT_LOOK_MS)
+  })
+  try {
+    return await Promise.race([reading, stopped])
+  } finally {
+    clearInterval(timer)
   }
 }
 

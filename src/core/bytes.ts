@@ -85,8 +85,9 @@ export class ByteReader {
   }
   /** Text up to a NUL, which is consumed; without a NUL the rest, and `ok` turns false. */
   textNul(): string {
-    const nul = this.buf.indexOf(0, this.pos)
-    if (nul < 0 || nul >= this.end) {
+    let nul = this.pos
+    while (nul < this.end && this.buf[nul] !== 0) nul++
+    if (nul >= this.end) {
       const s = decodeText(this.buf, this.pos, this.end)
       this.pos = this.end
       this.ok = false
@@ -110,15 +111,38 @@ export class ByteReader {
 
 const decoder = new TextDecoder('utf-8', { fatal: false })
 
+/** Names recur on every connection (versions, plugins, users, attributes): recent ones are handed out again, not made anew. */
+const WORD_MOST = 48
+const WORDS = 512
+const words: string[] = new Array(WORDS).fill('')
+
 /** UTF-8 with U+FFFD for what is not; the returned string does not keep the buffer alive. */
 export function decodeText(buf: Uint8Array, start: number, end: number): string {
-  return end <= start ? '' : decoder.decode(buf.subarray(start, end))
+  if (end <= start) return ''
+  if (end - start > WORD_MOST) return decoder.decode(buf.subarray(start, end))
+  let hash = 0
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ buf[i]!, 0x01000193)
+  const slot = (hash ^ (hash >>> 16)) & (WORDS - 1)
+  const known = words[slot]!
+  if (isText(known, buf, start, end)) return known
+  const text = decoder.decode(buf.subarray(start, end))
+  words[slot] = text
+  return text
 }
+
+/** Whether these bytes are `text`, which is told of ASCII only. */
+function isText(text: string, buf: Uint8Array, start: number, end: number): boolean {
+  if (text.length !== end - start) return false
+  for (let i = start; i < end; i++) if (buf[i]! > 0x7f || text.charCodeAt(i - start) !== buf[i]) return false
+  return true
+}
+
+const HEX = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'))
 
 /** Lower-case hex of at most `most` bytes. */
 export function hex(buf: Uint8Array, start: number, end: number, most = 32): string {
   let s = ''
   const stop = Math.min(end, start + most)
-  for (let i = start; i < stop; i++) s += buf[i]!.toString(16).padStart(2, '0')
+  for (let i = start; i < stop; i++) s += HEX[buf[i]!]!
   return stop < end ? s + '…' : s
 }

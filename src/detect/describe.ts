@@ -60,7 +60,7 @@ export function outcomeWords(c: CommandFact): string {
 /** The lost command's frame and fate. */
 export function commandEvidence(c: CommandFact): RuleEvidence[] {
   const out: RuleEvidence[] = [
-    { kind: 'frames', frames: [c.frame], says: `${c.complete ? '' : 'incomplete '}${c.name} sent; ${outcomeWords(c)}` },
+    { kind: 'frames', frames: [c.frame], says: `${c.name} sent${c.complete ? '' : ', and never completed'}` },
   ]
   if (c.replyFrame > 0) out.push({ kind: 'frames', frames: [c.replyFrame], says: 'its answer begins' })
   return out

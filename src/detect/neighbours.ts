@@ -2,7 +2,7 @@
  * Questions about connections that never became sessions: who logs in anywhere, who only knocks, what an address tried
  * next to another connection. Indexes over all sessions of a run, built once per run.
  */
-import { SERVER } from '../core/direction.ts'
+import { CLIENT, SERVER } from '../core/direction.ts'
 import type { Duration, Instant } from '../core/time.ts'
 import type { Session } from '../session/session.ts'
 import type { Fleet } from './fleet.ts'
@@ -19,6 +19,9 @@ export class Neighbours {
   private readonly lastAt = new Map<string, Instant>()
   private readonly hearsServers = new Set<string>()
   private readonly usual = new Map<string, Duration>()
+  private readonly lives = new Map<string, { starts: number[]; ends: number[] }>()
+  private readonly startTimes = new Map<string, number[]>()
+  private readonly broken = new Map<string, Session[]>()
 
   constructor(sessions: readonly Session[]) {
     for (const s of sessions) {
@@ -28,7 +31,8 @@ export class Neighbours {
       this.lastAt.set(s.input, Math.max(this.lastAt.get(s.input) ?? s.endAt, s.endAt))
       if (s.sides[SERVER].segments > 0) this.hearsServers.add(s.input)
       const took = s.handshakeTimes.toServer
-      if (took >= 0 && s.synRetransmissions === 0) this.usual.set(s.server, Math.min(this.usual.get(s.server) ?? took, took))
+      if (took >= 0 && s.synRetransmissions === 0)
+        this.usual.set(s.server, Math.min(this.usual.get(s.server) ?? took, took))
     }
     for (const list of this.opened.values()) list.sort((a, b) => a.startAt - b.startAt)
   }
@@ -72,19 +76,54 @@ export class Neighbours {
     return endpoints.size + others >= SCANNED_ENDPOINTS && tries.length < 2 * endpoints.size
   }
 
+  /** Greeted connections to this endpoint that were open at a moment. */
+  openAt(server: string, at: Instant): number {
+    let times = this.lives.get(server)
+    if (times === undefined) {
+      const greeted = this.acceptedBy(server).filter((s) => s.mysql?.greeting != null)
+      const ends = greeted.flatMap((s) => (s.ending.first === null ? [] : [s.ending.first.at]))
+      times = { starts: greeted.map((s) => s.startAt).sort(ascending), ends: ends.sort(ascending) }
+      this.lives.set(server, times)
+    }
+    return below(times.starts, at) - below(times.ends, at)
+  }
+
+  /** Handshakes with this endpoint that the client address broke off after the greeting, in order of time. */
+  brokenOff(clientIp: string, server: string): readonly Session[] {
+    const key = `${clientIp} ${server}`
+    let list = this.broken.get(key)
+    if (list === undefined) {
+      const all = this.opened.get(clientIp) ?? []
+      list = all.filter(
+        (t) =>
+          t.server === server &&
+          t.mysql?.greeting != null &&
+          t.mysql.loginFrame === 0 &&
+          t.tls === null &&
+          t.ending.first?.by === CLIENT,
+      )
+      this.broken.set(key, list)
+    }
+    return list
+  }
+
   /** Connections that `ip` opened, to endpoints other than `except`, while [from, to] lasted. */
   openedBy(ip: string, except: string, from: Instant, to: Instant): Session[] {
     const list = this.opened.get(ip) ?? []
-    let low = 0
-    let high = list.length
-    while (low < high) {
-      const mid = (low + high) >> 1
-      if (list[mid]!.startAt < from - CLOCK_SLACK) low = mid + 1
-      else high = mid
-    }
+    const starts = this.starts(ip, list)
     const found: Session[] = []
-    for (let i = low; i < list.length && list[i]!.startAt <= to; i++) if (list[i]!.server !== except) found.push(list[i]!)
+    for (let i = below(starts, from - CLOCK_SLACK); i < list.length && list[i]!.startAt <= to; i++)
+      if (list[i]!.server !== except) found.push(list[i]!)
     return found
+  }
+
+  private starts(ip: string, list: readonly Session[]): readonly number[] {
+    let times = this.startTimes.get(ip)
+    if (times === undefined) {
+      times = list.map((s) => s.startAt)
+      this.startTimes.set(ip, times)
+    }
+    return times
   }
 }
 
@@ -104,6 +143,20 @@ export function finishedLogin(s: Session): boolean {
   if (s.mysql.authenticatedFrame > 0 || s.mysql.commands.total > 0) return true
   if (s.mysql.greeting === null && s.mysql.recognisedBy !== 'error-greeting' && s.synFrame === 0) return true
   return s.tls !== null && s.tls.handshake !== 'failed' && s.tls.records[0] > 0
+}
+
+const ascending = (a: number, b: number): number => a - b
+
+/** How many of these sorted times are smaller. */
+function below(times: readonly number[], at: number): number {
+  let low = 0
+  let high = times.length
+  while (low < high) {
+    const mid = (low + high) >> 1
+    if (times[mid]! < at) low = mid + 1
+    else high = mid
+  }
+  return low
 }
 
 const cache = new WeakMap<Fleet, Neighbours>()

@@ -14,6 +14,7 @@ import { type Context, Phase } from './context.ts'
 import type { PacketSink } from './framing.ts'
 import { looksLikeQueryAttributes, skipQueryAttributes } from './messages/com-query.ts'
 import { decodeChangeUser } from './messages/handshake-response-41.ts'
+import type { Recovery } from './recovery.ts'
 
 /** Bytes of query attributes that may stand ahead of a statement whose text is still wanted. */
 const ATTRIBUTE_BYTES = 4 << 10
@@ -24,16 +25,18 @@ const r = new ByteReader(new Uint8Array(0))
 
 export class ClientSide implements PacketSink {
   private readonly c: Context
-  /** Forgets the answers to older commands, when they must have been lost. */
-  private readonly newCommand: () => void
+  private readonly recovery: Recovery
+  /** The command in hand was announced by its first bytes. */
+  private announced = false
 
-  constructor(c: Context, newCommand: () => void) {
+  constructor(c: Context, recovery: Recovery) {
     this.c = c
-    this.newCommand = newCommand
+    this.recovery = recovery
   }
 
   begin(first: number, length: number, id: number): number {
     const c = this.c
+    this.announced = false
     if (c.phase !== Phase.command) {
       return id === 0 && c.phase === Phase.greeting && plausibleCommand(first, length)
         ? this.wants(first, length)
@@ -41,6 +44,7 @@ export class ClientSide implements PacketSink {
     }
     if (c.sendingFile || this.acknowledges(first)) return 0
     this.commandBegin(first, length)
+    this.announced = true
     return this.wants(first, length)
   }
 
@@ -49,7 +53,10 @@ export class ClientSide implements PacketSink {
     if (c.phase === Phase.command) {
       if (c.sendingFile) this.fileData(length, id)
       else if (length === 0) c.unreadable(CLIENT, 'an empty command')
-      else if (!this.acknowledges(buf[start]!)) this.command(buf, start, end, length, id, begun)
+      // It began as something that is passed over (a file, an acknowledgment) or cannot be told, and is that no more.
+      else if (start >= end) c.unreadable(CLIENT, 'a command without its first byte')
+      // The connection phase may have ended since it began: then it is a command that was not announced.
+      else if (!this.acknowledges(buf[start]!)) this.command(buf, start, end, length, id, begun && this.announced)
       return
     }
     if (c.phase === Phase.auth) clientAuthenticates(c, buf, start, end, length, id)
@@ -93,7 +100,7 @@ export class ClientSide implements PacketSink {
 
   private commandBegin(op: number, length: number): void {
     const c = this.c
-    this.newCommand()
+    this.recovery.newCommand()
     c.listener.commandBegin(op, length, c.at, c.frame)
     if (answerOf(op) !== Answer.none && !c.queue.push(op, -1)) {
       c.anomalies.note('us.limit', c.frame, 'more outstanding commands than are followed')
@@ -135,7 +142,7 @@ export class ClientSide implements PacketSink {
     } else if (op === Command.COM_CHANGE_USER) {
       // Only the user name: what follows is the authentication response.
       const nul = buf.indexOf(0, start)
-      to = nul < 0 || nul > end ? start : nul
+      to = nul < 0 || nul >= end ? start : nul
       c.listener.command(op, buf, from, to, length, -1, c.at, c.frame)
       this.changeUser(buf, start, end)
       return

@@ -9,7 +9,8 @@ const MOST = 4096
 export class CommandQueue {
   length = 0
   private head = 0
-  private ring = new Int32Array(4)
+  /** A plain array of small integers: a typed one costs three times the memory, for every connection. */
+  private ring: number[] = [0, 0, 0, 0]
 
   /** Adds a command whose answer begins with sequence id `expected`, -1 when not known yet. False when it is full. */
   push(op: number, expected: number): boolean {
@@ -45,7 +46,7 @@ export class CommandQueue {
   private grow(): boolean {
     const old = this.ring
     if (old.length >= MOST) return false
-    const ring = new Int32Array(old.length * 2)
+    const ring: number[] = new Array(old.length * 2).fill(0)
     for (let i = 0; i < this.length; i++) ring[i] = old[(this.head + i) & (old.length - 1)]!
     this.ring = ring
     this.head = 0

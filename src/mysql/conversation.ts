@@ -3,7 +3,7 @@
  * is MySQL, leads the bytes through decompression and framing to the two sides, and finds the place again after gaps.
  * Facts go to a MysqlListener.
  *
- * Hot path: data() in the command phase allocates nothing.
+ * Hot path: data() in the command phase allocates nothing. The usual packets never come beyond quick-path.ts.
  */
 import type { AnomalyLog } from '../core/anomaly.ts'
 import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
@@ -34,8 +34,6 @@ export class MysqlConversation extends QuickPath {
   state: RecognitionState = 'undecided'
   /** What a connection that is not MySQL looked like: 'http', 'tls', 'ssh', … ; '' when unknown. */
   looksLike = ''
-  /** Nothing more will be read: further calls cost nothing and may be left out. */
-  done = false
   /**
    * An SSLRequest was seen: bytes belong to TLS. `tlsFrom` is where in the buffer of the current call they begin (its end
    * when none do); the owner routes them, and all later ones, to TLS.
@@ -85,12 +83,21 @@ export class MysqlConversation extends QuickPath {
 
   /** The place in the server's bytes is lost: whether the outstanding command was answered cannot be told. */
   get answersUnknown(): boolean {
-    return this.server.lost || (this.compressedServer?.lost ?? false)
+    return this.c.server.lost || (this.compressedServer?.lost ?? false)
   }
 
   data(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
-    if (this.done || start >= end || this.c.handedOver) return
+    let p = start
+    if (this.outstanding !== CAREFUL) {
+      p = dir === CLIENT ? this.quickCommands(buf, start, end, at, frame) : this.quickAnswer(buf, start, end, at, frame)
+      if (p === end) return
+    }
+    this.carefully(dir, buf, p, end, at, frame)
+  }
+
+  private carefully(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
     const c = this.c
+    if (this.done || start >= end || c.handedOver) return
     c.at = at
     c.frame = frame
     if (this.recogniser !== null) {
@@ -101,8 +108,37 @@ export class MysqlConversation extends QuickPath {
       this.tlsFrom = start
       return
     }
+    this.leaveQuickPath()
     if (dir === CLIENT) this.fromClient(buf, start, end)
     else this.fromServer(buf, start, end)
+    this.enterQuickPath()
+  }
+
+  /** Opens the quick path if nothing but one command is under way. */
+  private enterQuickPath(): void {
+    const c = this.c
+    const { client, server, queue } = c
+    if (queue.length > 1 || this.serverSide.busy || !client.idle || !server.idle || client.expected !== 0) return
+    if (c.phase !== Phase.command || c.sendingFile || c.clientUnsure || server.expected !== queue.expected) return
+    if (this.done || this.tls || c.tls || c.compressed || c.handedOver || this.loginBytes !== null) return
+    this.queryAttributes = c.queryAttributes
+    this.deprecateEof = c.deprecateEof
+    if (queue.length === 0) {
+      this.outstanding = IDLE
+    } else if (queue.expected >= 0) {
+      this.outstanding = queue.op | (queue.expected << 8)
+      queue.shift()
+      server.expected = -1
+    }
+  }
+
+  /** Gives the outstanding command back to the careful path. */
+  private leaveQuickPath(): void {
+    const outstanding = this.outstanding
+    this.outstanding = CAREFUL
+    if (outstanding < 0) return
+    this.c.queue.push(outstanding & 255, outstanding >> 8)
+    this.c.server.expected = outstanding >> 8
   }
 
   /** `bytes` of a direction were never seen. */
@@ -116,6 +152,7 @@ export class MysqlConversation extends QuickPath {
       return
     }
     if (this.tls && !this.tlsActive) return
+    this.leaveQuickPath()
     const outer = dir === CLIENT ? this.compressedClient : this.compressedServer
     if (outer !== null) {
       if (outer.gap(bytes)) return
@@ -132,12 +169,13 @@ export class MysqlConversation extends QuickPath {
   /** The connection is over; lets go of all buffers. */
   close(): void {
     this.done = true
+    this.outstanding = CAREFUL
     this.recogniser = null
     this.loginBytes = null
     this.compressedClient = null
     this.compressedServer = null
-    this.client.reset()
-    this.server.reset()
+    this.c.client.reset()
+    this.c.server.reset()
   }
 
   private decide(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
@@ -164,13 +202,13 @@ export class MysqlConversation extends QuickPath {
     if (foreign !== '' && !this.assumed) this.c.unreadable(CLIENT, foreign)
     if (verdict.started) {
       this.c.phase = Phase.command
-      this.server.lost = true
-      this.begunMidway = true
+      this.c.server.lost = true
+      this.recovery.begunMidway = true
       if (verdict.compressed || this.compressedHint) {
         this.compress()
         this.c.infer('compression')
       }
-    } else if (foreign !== '') this.client.lost = true
+    } else if (foreign !== '') this.c.client.lost = true
     else this.loginBytes = new LoginBytes(this.c)
     // The bytes of this call are in hand: where TLS begins must be told in its coordinates.
     for (const h of recogniser.held) {
@@ -183,7 +221,8 @@ export class MysqlConversation extends QuickPath {
   private fromClient(buf: Uint8Array, start: number, end: number): void {
     const outer = this.compressedClient
     if (outer !== null) {
-      if (outer.lost && !this.resyncCompressed(outer, buf, start, end)) return
+      if (outer.lost && !plausibleCompressed(buf, start, end, -1)) return
+      outer.lost = false
       outer.feed(buf, start, end)
       return
     }
@@ -195,22 +234,26 @@ export class MysqlConversation extends QuickPath {
   }
 
   private clientPackets(buf: Uint8Array, start: number, end: number): void {
-    const reader = this.client
-    if (reader.lost && !this.resyncClient(buf, start, end)) return
+    const reader = this.c.client
+    if (reader.lost && !this.recovery.client(buf, start, end)) return
     let p = start
     do p = reader.feed(buf, p, end)
     while (p < end && !reader.lost && !this.c.tls)
-    if (this.c.tls && !this.tls) {
-      this.tls = true
-      this.tlsFrom = p
-      this.server.reset()
-    }
+    if (this.c.tls) this.beginTls(p)
+  }
+
+  private beginTls(from: number): void {
+    if (this.tls) return
+    this.tls = true
+    this.tlsFrom = from
+    this.c.server.reset()
   }
 
   private fromServer(buf: Uint8Array, start: number, end: number): void {
     const outer = this.compressedServer
     if (outer !== null) {
-      if (outer.lost && !this.resyncCompressed(outer, buf, start, end)) return
+      if (outer.lost && !plausibleCompressed(buf, start, end, -1)) return
+      outer.lost = false
       outer.feed(buf, start, end)
       return
     }
@@ -218,8 +261,8 @@ export class MysqlConversation extends QuickPath {
   }
 
   private serverPackets(buf: Uint8Array, start: number, end: number): void {
-    const reader = this.server
-    if (reader.lost && !this.resyncServer(buf, start, end)) return
+    const reader = this.c.server
+    if (reader.lost && !this.recovery.server(buf, start, end)) return
     let p = start
     for (;;) {
       p = reader.feed(buf, p, end)
@@ -240,7 +283,7 @@ export class MysqlConversation extends QuickPath {
     if (from < 0) {
       if (first.foreign) {
         this.loginBytes = null
-        this.client.lost = true
+        this.c.client.lost = true
       }
       return
     }
@@ -254,8 +297,8 @@ export class MysqlConversation extends QuickPath {
 
   private compress(): void {
     this.c.compressed = true
-    this.client.reset()
-    this.server.reset()
+    this.c.client.reset()
+    this.c.server.reset()
     this.compressedClient = new CompressedReader({
       inner: (buf, start, end, fresh) => this.inner(CLIENT, buf, start, end, fresh),
       innerGap: (bytes) => this.innerGap(CLIENT, bytes),
@@ -269,8 +312,8 @@ export class MysqlConversation extends QuickPath {
   }
 
   private inner(dir: Direction, buf: Uint8Array, start: number, end: number, fresh: boolean): void {
-    const reader = dir === CLIENT ? this.client : this.server
-    if (reader.lost && !fresh) return
+    const reader = dir === CLIENT ? this.c.client : this.c.server
+    if (this.c.handedOver || (reader.lost && !fresh)) return
     if (dir === CLIENT) this.clientPackets(buf, start, end)
     else this.serverPackets(buf, start, end)
   }

@@ -19,8 +19,20 @@ const PROXYSQL_DEFAULTS: readonly (readonly [string, string])[] = [
   ['8.0.11', 'mysql_native_password'],
 ]
 
+/** The last answer: one server greets many clients. */
+const last: { version: string; plugin: string; flavor: Flavor } = { version: '', plugin: '', flavor: 'unknown' }
+
 /** Product behind a greeting; 'mysql' where nothing says otherwise and the string looks like a version. */
 export function flavorOf(serverVersion: string, authPlugin: string): Flavor {
+  if (serverVersion !== last.version || authPlugin !== last.plugin) {
+    last.flavor = fingerprint(serverVersion, authPlugin)
+    last.version = serverVersion
+    last.plugin = authPlugin
+  }
+  return last.flavor
+}
+
+function fingerprint(serverVersion: string, authPlugin: string): Flavor {
   for (const [pattern, flavor] of FINGERPRINTS) if (pattern.test(serverVersion)) return flavor
   for (const [version, plugin] of PROXYSQL_DEFAULTS) {
     if (serverVersion === version && authPlugin === plugin) return 'proxysql'
@@ -30,4 +42,6 @@ export function flavorOf(serverVersion: string, authPlugin: string): Flavor {
 
 /** MariaDB before 11 puts 5.5.5- ahead of its version, for old replicas: the rest is the version. */
 export const plainVersion = (serverVersion: string): string =>
-  serverVersion.replace(/^5\.5\.5-(?=\d+\.\d+\.\d+-MariaDB|1\d\.)/, '')
+  !serverVersion.startsWith('5.5.5-')
+    ? serverVersion
+    : serverVersion.replace(/^5\.5\.5-(?=\d+\.\d+\.\d+-MariaDB|1\d\.)/, '')

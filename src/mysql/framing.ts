@@ -83,9 +83,10 @@ export class PacketReader {
     this.sink = sink
   }
 
-  /** Nothing of a packet is pending: the next byte is the first of a header. */
-  get between(): boolean {
-    return this.headerBytes === 0 && this.remaining === 0 && !this.open
+  /** The next byte is the first of a message like any other. */
+  get idle(): boolean {
+    if (this.headerBytes !== 0 || this.remaining !== 0 || this.open) return false
+    return this.mode === Mode.messages && !this.lost && !this.complained
   }
 
   /** Takes bytes; answers how far it came: `end`, or less when `halt` was set. */

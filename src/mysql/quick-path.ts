@@ -10,12 +10,13 @@
  * Hot path: no allocation. A base class, so that these fields are the first of the conversation: one cache line.
  */
 import type { Instant } from '../core/time.ts'
-import { scanAnswer, scanned } from './answer-scan.ts'
+import { scanAnswer, scanned, scanPrepared } from './answer-scan.ts'
 import { Answer, answerOf, Command, takesStatementId } from './commands.ts'
 import type { Maybe } from './context.ts'
 import { MAX_PACKET } from './framing.ts'
-import type { MysqlListener } from './listener.ts'
+import { type MysqlListener, ReplyKind } from './listener.ts'
 import { looksLikeQueryAttributes, skipQueryAttributes } from './messages/com-query.ts'
+import { prepareOk } from './messages/com-stmt-prepare-ok.ts'
 
 /** No command is outstanding. */
 export const IDLE = -1
@@ -25,6 +26,8 @@ export const CAREFUL = -2
 export abstract class QuickPath {
   /** IDLE, CAREFUL, or the one outstanding command: op | sequence id of its answer << 8. */
   protected outstanding: number = CAREFUL
+  /** Nothing more will be read: further calls cost nothing and may be left out. */
+  done = false
   /** Copies of what was agreed on, or inferred (context.ts). */
   protected queryAttributes: Maybe = -1
   protected deprecateEof: Maybe = -1
@@ -65,11 +68,18 @@ export abstract class QuickPath {
   /** Reads a whole answer, if there is one. Answers how far it came. */
   protected quickAnswer(buf: Uint8Array, start: number, end: number, at: Instant, frame: number): number {
     const outstanding = this.outstanding
-    if (outstanding < 0 || this.deprecateEof < 0 || answerOf(outstanding) !== Answer.any) return start
-    const next = scanAnswer(buf, start, end, outstanding >> 8, this.deprecateEof === 0)
+    if (outstanding < 0 || this.deprecateEof < 0) return start
+    const answer = answerOf(outstanding)
+    if (answer !== Answer.any && answer !== Answer.prepare) return start
+    const id = outstanding >> 8
+    const eof = this.deprecateEof === 0
+    const next = answer === Answer.any ? scanAnswer(buf, start, end, id, eof) : scanPrepared(buf, start, end, id, eof)
     if (next < 0) return start
     this.outstanding = IDLE
     this.listener.replyBegin(scanned.kind, at, frame)
+    if (scanned.kind === ReplyKind.PrepareOk) {
+      this.listener.prepared(prepareOk.statementId, prepareOk.parameters, prepareOk.columns)
+    }
     this.listener.replyEnd(scanned.status, scanned.rows, scanned.columns, false, at, frame)
     return next
   }

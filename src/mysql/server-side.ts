@@ -56,9 +56,16 @@ export class ServerSide implements PacketSink {
     return this.state !== State.first
   }
 
+  /** Something of an answer is kept here. */
+  get busy(): boolean {
+    return this.state !== State.first || this.oddExpected >= 0
+  }
+
   /** Forgets the answer in hand. */
   reset(): void {
     this.state = State.first
+    this.columns = 0
+    this.c.server.rows = 0
     this.c.server.mode = Mode.messages
     this.c.server.complained = false
     this.c.sendingFile = false
@@ -335,8 +342,6 @@ export class ServerSide implements PacketSink {
     const { rows } = c.server
     const columns = this.columns
     this.reset()
-    this.columns = 0
-    c.server.rows = 0
     if (!more) this.answered()
     c.listener.replyEnd(status, rows, columns, more, c.at, c.frame)
   }

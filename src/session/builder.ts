@@ -157,6 +157,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       recognisedBy: r.recognisedBy!,
       recognisedFrame: r.recognisedFrame,
       proxyHeader: r.proxy,
+      proxyHeaderFrame: r.proxyFrame,
       greeting: r.hello,
       greetingFrame: r.greetingFrame,
       greetingAt: r.greetingAt,

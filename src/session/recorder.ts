@@ -94,6 +94,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   recognisedBy: RecognisedBy | null = null
   recognisedFrame = 0
   proxy: ProxyHeader | null = null
+  proxyFrame = 0
   hello: Greeting | null = null
   greetingFrame = 0
   greetingAt: Instant = 0
@@ -124,7 +125,8 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   private textOf = -1
   private idOf = -1
 
-  /** The answer to the command in flight may lie in bytes that the capture lost. */
+  /** The capture lost server bytes while commands were in flight, or they came to light late: which of them
+   *  is answered is unknown until all are. */
   private answerHidden = false
   /** Requests that only ask whether the connection lives; the shared nothing until the first. */
   validations: ValidationFact = NO_VALIDATIONS
@@ -206,7 +208,9 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     if (this.tls !== null) this.tls.gap(dir, bytes, at, frame)
     else this.conversation.gap(dir, bytes, why, at, frame)
     // What the receiver never acknowledged was not lost by the capture: then the answer is missing indeed.
-    if (this.row >= 0 && dir === SERVER && why !== 'end' && this.inFlight > 0) this.answerHidden = this.tls !== null || this.conversation.answersUnknown
+    if (this.row >= 0 && dir === SERVER && why !== 'end' && this.inFlight > 0 && (this.tls !== null || this.conversation.answersUnknown)) {
+      this.answerHidden = true
+    }
     this.trace?.add('tcp', dir, at, frame, 'gap', `${bytes} bytes missing (${why})`, true)
   }
 
@@ -243,6 +247,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
 
   proxyHeader(header: ProxyHeader, at: Instant, frame: number): void {
     this.proxy = header
+    this.proxyFrame = frame
     this.trace?.add('mysql', CLIENT, at, frame, 'PROXY', `v${header.version} ${header.command} ${header.source}`)
   }
 
@@ -352,8 +357,11 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
       this.spoke(at)
       return
     }
-    this.answerHidden = false
     if (n[b + IN_FLIGHT] !== 0) this.overlap(at, frame)
+    // Whether the one before is answered is a guess where the login was not seen: see outstanding().
+    this.answerHidden = n[b + IN_FLIGHT] !== 0 && (this.answerHidden || this.loginFrame === 0)
+    // It waited behind a hole, and the server has spoken since: perhaps to answer it.
+    if (this.conn.halves[SERVER].lastDataFrame > frame) this.answerHidden = true
     if (namesStatement(op)) {
       this.statementId = statementId
       this.idOf = this.pushed
@@ -452,9 +460,11 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
 
   resynced(dir: Direction, at: Instant, frame: number): void {
     this.resyncs++
-    this.answerHidden = false
     // What was outstanding before the hole may have been answered inside it.
-    if (dir === CLIENT) clearCommands(this.rows, this.row)
+    if (dir === CLIENT) {
+      this.answerHidden = false
+      clearCommands(this.rows, this.row)
+    }
     this.trace?.add('mysql', dir, at, frame, 'resynchronised', 'decoding resumed')
   }
 
@@ -567,7 +577,12 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     const b = this.row * NUMBERS
     // Server bytes that could not be placed came after it: they may have been its answer.
     const unplaced = this.tls === null && this.conversation.answersUnknown
-    if (this.answerHidden) return null
+    if (this.answerHidden && n[b + IN_FLIGHT]! > 0) return null
+    // Begun before the capture, and the client has acknowledged server bytes of which none was ever captured.
+    const server = this.conn.halves[SERVER]
+    if (this.loginFrame === 0 && server.bytes === 0 && server.hasAck && ((server.acked - server.firstAcked) | 0) > 0) return null
+    // Where an answer ends hangs on what the login agreed (CLIENT_DEPRECATE_EOF): unseen, one that has begun may be whole.
+    if (this.loginFrame === 0 && this.tls === null && n[b + IN_FLIGHT]! > 0 && n[b + REPLY_FRAME]! > 0) return null
     if (unplaced && n[b + IN_FLIGHT]! > 0 && this.conn.halves[SERVER].lastDataFrame > n[b + FRAME]!) return null
     if (n[b + IN_FLIGHT] === 0) {
       const op = n[b + ARRIVING_OP]!

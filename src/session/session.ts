@@ -168,6 +168,7 @@ export interface MysqlFacts {
   recognisedBy: RecognisedBy
   recognisedFrame: number
   proxyHeader: ProxyHeader | null
+  proxyHeaderFrame: number
   greeting: Greeting | null
   greetingFrame: number
   greetingAt: Instant

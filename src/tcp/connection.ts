@@ -68,6 +68,8 @@ const RESETS_KEPT = 8
 export class Connection {
   /** Wireshark's tcp.stream. */
   readonly stream: number
+  /** Its endpoint pair in the table. */
+  entry = -1
   readonly family: Family
   /** [client, server] addresses as numbers (core/address.ts) and ports; swapped by flip(). */
   readonly ips: [number, number]

@@ -28,6 +28,9 @@ export class Half {
   isn = 0
   synSeen = false
 
+  /** The first acknowledgment seen of this side's bytes, as int32; tells bytes that were sent and never captured. */
+  firstAcked = 0
+
   finSeen = false
   /** Sequence number of the FIN. */
   finSeq = 0

@@ -61,14 +61,14 @@ export class TcpLayer implements SegmentSink {
   private readonly rows = new HotRows()
   /** Connections by row. */
   private readonly conns: (Connection | null)[] = []
-  private readonly open = new Map<number, Connection>()
-  private readonly entries = new Map<number, number>()
+  private readonly open = new Set<Connection>()
   private readonly lingering: Connection[] = []
   private lingeringFrom = 0
   private readonly reassembly: Reassembly
   private readonly factory: StreamSinkFactory
   private readonly options: TcpOptions
-  private now: Instant = 0
+  /** Time of the latest segment. */
+  private now: Instant = Number.NEGATIVE_INFINITY
 
   constructor(factory: StreamSinkFactory, anomalies: AnomalyLog, limits: Limits, options: TcpOptions) {
     this.factory = factory
@@ -83,7 +83,6 @@ export class TcpLayer implements SegmentSink {
     const entry = this.table.find(s)
     const lowSends = this.table.sourceIsLow
     const flags = s.flags
-    this.now = s.at
     let row = this.table.row(entry)
     if (row < 0 || (flags & (SYN | ACK)) === SYN) {
       row = this.rowFor(row, entry, s, lowSends)
@@ -100,6 +99,7 @@ export class TcpLayer implements SegmentSink {
     const d = (row * 2 + (lowSends ? 0 : 1)) * HALF_DOUBLES
     const at = s.at
     const frame = s.frame
+    this.now = at
     ints[me + SEGMENTS]!++
     ints[me + LAST_FRAME] = frame
     doubles[d + LAST_AT] = at
@@ -199,7 +199,7 @@ export class TcpLayer implements SegmentSink {
 
   /** The input has ended: closes what is left, in stream order. */
   end(): void {
-    for (const conn of [...this.open.values()].sort((a, b) => a.stream - b.stream)) {
+    for (const conn of [...this.open].sort((a, b) => a.stream - b.stream)) {
       this.finish(conn, conn.closed ? (conn.killer ? 'rst' : 'fin') : 'open')
     }
     this.lingering.length = 0
@@ -252,8 +252,8 @@ export class TcpLayer implements SegmentSink {
     conn.startAt = s.at
     conn.firstFrame = s.frame
     this.table.setRow(entry, conn.row)
-    this.open.set(conn.stream, conn)
-    this.entries.set(conn.stream, entry)
+    conn.entry = entry
+    this.open.add(conn)
     conn.sink = this.factory.open(conn)
     return conn.row
   }
@@ -357,6 +357,7 @@ export class TcpLayer implements SegmentSink {
     if (!peer.hasAck) {
       peer.hasAck = true
       peer.acked = ack
+      peer.firstAcked = ack
       peer.ackedFrame = s.frame
       // What the receiver has before anything of the sender was seen was sent before the capture began.
       if (!peer.started) return this.established(conn, dir, s)
@@ -451,26 +452,30 @@ export class TcpLayer implements SegmentSink {
     this.lingering.push(conn)
     if (this.lingering.length - this.lingeringFrom <= LINGERING) return
     const oldest = this.lingering[this.lingeringFrom++]!
-    if (this.open.has(oldest.stream)) this.finish(oldest, oldest.killer ? 'rst' : 'fin')
+    if (this.open.has(oldest)) this.finish(oldest, oldest.killer ? 'rst' : 'fin')
     if (this.lingeringFrom > LINGERING) {
       this.lingering.splice(0, this.lingeringFrom)
       this.lingeringFrom = 0
     }
   }
 
+  /** When a connection was over: an open one when the capture was. */
+  private endOf(conn: Connection, how: CloseHow): Instant {
+    if (conn.closed) return conn.closedAt
+    return how === 'open' ? this.now : Math.max(conn.halves[0].lastAt, conn.halves[1].lastAt)
+  }
+
   /** The last word on a connection: its sink is told, its memory is let go, its endpoints stay known. */
   private finish(conn: Connection, how: CloseHow): void {
+    if (!this.open.delete(conn)) return
     this.reassembly.flush(conn, CLIENT)
     this.reassembly.flush(conn, SERVER)
     this.deliverFin(conn, CLIENT)
     this.deliverFin(conn, SERVER)
-    conn.sink?.close(how, conn.closed ? conn.closedAt : this.now)
-    const entry = this.entries.get(conn.stream)
-    if (entry !== undefined && this.table.row(entry) === conn.row) this.table.setRow(entry, FORGOTTEN)
+    conn.sink?.close(how, this.endOf(conn, how))
+    if (this.table.row(conn.entry) === conn.row) this.table.setRow(conn.entry, FORGOTTEN)
     this.conns[conn.row] = null
     this.rows.release(conn.row)
-    this.entries.delete(conn.stream)
-    this.open.delete(conn.stream)
     conn.sink = null
     conn.observer = null
   }

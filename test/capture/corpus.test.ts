@@ -2,13 +2,14 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, expect, it } from 'vitest'
 import { openInput } from '../../src/capture/input.ts'
 import { secondOpinion } from '../../src/capture/second-opinion.ts'
 import { isCapture } from '../../src/capture/source.ts'
+import { CAPTURES, itNeeds, needs } from '../kit/require.ts'
 import { type Reading, readFile, unixTime } from './kit.ts'
 
-const CORPORA = '/work/shared/captures/corpora'
+const CORPORA = join(CAPTURES, 'corpora')
 const TRUTH = '.truth.json'
 const captures = existsSync(CORPORA)
   ? readdirSync(CORPORA, { recursive: true, encoding: 'utf8' })
@@ -16,7 +17,6 @@ const captures = existsSync(CORPORA)
       .map((name) => join(CORPORA, name.slice(0, -TRUTH.length)))
       .sort()
   : []
-const hasCapinfos = spawnSync('capinfos', ['--version']).status === 0
 /** Versions that Wireshark refuses, and we read: then a plain walk over the records is the truth. */
 const REFUSED = /major version|SHB version/
 
@@ -33,7 +33,7 @@ async function readings(): Promise<Map<string, Reading>> {
   return all
 }
 
-describe.skipIf(captures.length === 0)(`captures of other projects (${CORPORA}; skipped where absent)`, () => {
+needs(CORPORA)('captures of other projects', () => {
   let read: Map<string, Reading>
   beforeAll(async () => {
     read = await readings()
@@ -67,7 +67,7 @@ describe.skipIf(captures.length === 0)(`captures of other projects (${CORPORA}; 
     }
   })
 
-  it.skipIf(!hasCapinfos)('first and last times are those of capinfos (skipped without capinfos)', () => {
+  itNeeds('capinfos')('first and last times are those of capinfos', () => {
     const paths = [...read.keys()]
     const table = spawnSync('capinfos', ['-T', '-m', '-r', '-S', '-a', '-e', ...paths], {
       encoding: 'utf8',

@@ -16,6 +16,7 @@ import { secondOpinion } from '../../src/capture/second-opinion.ts'
 import { openCapture, peekFirstPacket } from '../../src/capture/source.ts'
 import { AnomalyLog } from '../../src/core/anomaly.ts'
 import { Epoch } from '../../src/core/time.ts'
+import { itNeeds } from '../kit/require.ts'
 import { bytesOf, concat, kinds, pcapHeader, pcapRecord, readFile } from './kit.ts'
 
 const SECOND = 1_700_000_000
@@ -96,7 +97,7 @@ describe('openCapture', () => {
     }
   })
 
-  it.skipIf(!hasZstd)('the same for zstd (skipped without zstd)', async () => {
+  itNeeds('zstd')('the same for zstd', async () => {
     const zst = Uint8Array.from(execFileSync('zstd', ['-q', '-c'], { input: whole }))
     const flipped = zst.map((byte, i) => (i > zst.length * 0.7 && i < zst.length * 0.7 + 40 ? byte ^ 0x5a : byte))
     const garbage = concat(zst, bytesOf(100, 0x11))

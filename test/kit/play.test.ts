@@ -1,13 +1,12 @@
 /** The playbook itself, judged by tshark and by its own promises. */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join as joinPath } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { Cap, CLIENT_CAPABILITIES } from './mysql-encode.ts'
 import { capture, err, ok, type Play, play, rows, several } from './play.ts'
-
-const hasTshark = spawnSync('tshark', ['-v']).status === 0
+import { needs } from './require.ts'
 
 /** Rows of fields as tshark reads them; checksums are verified. */
 function tshark(bytes: Uint8Array, filter: string, ...fields: string[]): string[][] {
@@ -49,7 +48,7 @@ function everything(p: Play, clientCapabilities: number): Play {
     .quit()
 }
 
-describe.skipIf(!hasTshark)('play, read by tshark', () => {
+needs('tshark')('play, read by tshark', () => {
   for (const [name, options, caps] of [
     ['IPv4, DEPRECATE_EOF', {}, CLIENT_CAPABILITIES],
     ['IPv4, classic EOF', {}, CLIENT_CAPABILITIES & ~Cap.DEPRECATE_EOF],

@@ -32,21 +32,30 @@ export function missing(...what: string[]): string[] {
 export function needs(...what: string[]): (name: string, body: () => void) => void {
   const absent = missing(...what)
   if (absent.length === 0) return (name, body) => void describe(name, body)
-  const programs = absent.filter((w) => !w.includes('/'))
-  if (programs.length > 0 && process.env['MYSQLCONN_REQUIRE_TOOLS'] === '1') {
-    return (name) =>
-      void describe(name, () => {
-        it(`needs ${programs.join(', ')}`, () => {
-          throw new Error(`not installed: ${programs.join(', ')} (MYSQLCONN_REQUIRE_TOOLS=1 forbids to skip)`)
-        })
-      })
+  return (name) => void describe(name, () => absence(absent, name))
+}
+
+/** The same for one test. */
+export function itNeeds(...what: string[]): (name: string, body: () => void | Promise<void>, ms?: number) => void {
+  const absent = missing(...what)
+  if (absent.length === 0) return (name, body, ms) => void it(name, body, ms)
+  return (name) => absence(absent, name)
+}
+
+/** Stands in the place of tests that cannot run. */
+function absence(absent: readonly string[], name: string): void {
+  const names = absent.join(', ')
+  const mustRun = absent.some((w) => !w.includes('/')) && process.env['MYSQLCONN_REQUIRE_TOOLS'] === '1'
+  if (mustRun) {
+    it(`${name}: needs ${names}`, () => {
+      throw new Error(`not here: ${names} (MYSQLCONN_REQUIRE_TOOLS=1 forbids to skip)`)
+    })
+    return
   }
-  return (name) => {
-    const line = `SKIPPED: ${name}: not here: ${absent.join(', ')}`
-    if (!said.has(line)) process.stderr.write(`${line}\n`)
-    said.add(line)
-    describe.skip(`${name} (not here: ${absent.join(', ')})`, () => it('skipped', () => {}))
-  }
+  const line = `SKIPPED: ${name}: not here: ${names}\n`
+  if (!said.has(line)) process.stderr.write(line)
+  said.add(line)
+  it.skip(`${name} (not here: ${names})`, () => {})
 }
 
 function isProgram(name: string): boolean {

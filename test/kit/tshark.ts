@@ -13,10 +13,6 @@ export type Row = string[]
 const BATCH = 80
 const MOST_OUTPUT = 1 << 30
 
-export function tsharkInstalled(): boolean {
-  return spawnSync('tshark', ['--version']).status === 0 && spawnSync('mergecap', ['--version']).status === 0
-}
-
 /** Every capture file below `folder`, recognised by content, sorted. */
 export function captureFiles(folder: string): string[] {
   const found: string[] = []

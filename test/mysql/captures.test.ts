@@ -4,12 +4,13 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, expect, it } from 'vitest'
 import { initZstd } from '../../src/mysql/zstd.ts'
+import { CAPTURES, needs } from '../kit/require.ts'
 import { read } from './read-capture.ts'
 
-const CORPORA = '/work/shared/captures/corpora/mysql'
-const INCIDENTS = '/work/shared/captures/incidents'
+const CORPORA = join(CAPTURES, 'corpora/mysql')
+const INCIDENTS = join(CAPTURES, 'incidents')
 const NAMES: Record<string, string> = {
   Quit: 'COM_QUIT',
   'Init DB': 'COM_INIT_DB',
@@ -60,7 +61,7 @@ const ODD: Record<string, RegExp> = {
 
 beforeAll(() => initZstd())
 
-describe.skipIf(!existsSync(CORPORA))('captures of other projects against tshark', () => {
+needs(CORPORA)('captures of other projects against tshark', () => {
   it.each(captures(CORPORA))('%s', async (file) => {
     const truth = JSON.parse(readFileSync(join(CORPORA, `${file}.truth.json`), 'utf8'))
     const { stories } = await read(join(CORPORA, file))
@@ -83,7 +84,7 @@ describe.skipIf(!existsSync(CORPORA))('captures of other projects against tshark
   })
 })
 
-describe.skipIf(!existsSync(INCIDENTS))('incident captures', () => {
+needs(INCIDENTS)('incident captures', () => {
   const all = existsSync(INCIDENTS)
     ? readdirSync(INCIDENTS).filter((d) => existsSync(join(INCIDENTS, d, 'capture.pcap')))
     : []

@@ -3,7 +3,7 @@
  * numbers, flags and payload lengths. Of several nested headers the innermost counts on both sides.
  */
 import { existsSync } from 'node:fs'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { openCapture } from '../../src/capture/source.ts'
 import { IPV4, Ipv6Table, ipv4Text } from '../../src/core/address.ts'
 import { AnomalyLog } from '../../src/core/anomaly.ts'
@@ -12,9 +12,9 @@ import { LIMITS } from '../../src/core/limits.ts'
 import { Epoch } from '../../src/core/time.ts'
 import { PacketLayer } from '../../src/packet/packet-layer.ts'
 import type { SegmentView } from '../../src/packet/segment-view.ts'
-import { captureFiles, type Row, tsharkInstalled, tsharkRows, tsharkRowsOfAll } from '../kit/tshark.ts'
+import { CAPTURES, needs } from '../kit/require.ts'
+import { captureFiles, type Row, tsharkRows, tsharkRowsOfAll } from '../kit/tshark.ts'
 
-const CAPTURES = '/work/shared/captures'
 const FOLDERS = ['corpora', 'incidents', 'proxysql'].map((f) => `${CAPTURES}/${f}`).filter((f) => existsSync(f))
 
 const FIELDS = [
@@ -40,7 +40,12 @@ const DIFFERENT: Record<string, string> = {
     'IPv6 payload length 0 above segmentation offload (BIG TCP): we take the length of the frame, as tcpdump does; tshark gives up',
 }
 
-describe.skipIf(FOLDERS.length === 0 || !tsharkInstalled())('every TCP segment as tshark sees it', () => {
+needs(
+  'tshark',
+  'mergecap',
+  'capinfos',
+  CAPTURES,
+)('every TCP segment as tshark sees it', () => {
   const files = FOLDERS.flatMap(captureFiles)
   let theirs = new Map<string, Row[]>()
   beforeAll(() => {

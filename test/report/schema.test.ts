@@ -8,6 +8,7 @@ import type { Report } from '../../src/report/model.ts'
 import { renderNdjson } from '../../src/report/ndjson.ts'
 import { REPORT_JSON_SCHEMA } from '../../src/report/schema.ts'
 import { schemaErrors } from '../kit/json-schema.ts'
+import { CAPTURES, needs } from '../kit/require.ts'
 import { blindReport, finding, report, session, text } from './fixtures.ts'
 
 const errors = (r: unknown): string[] => schemaErrors(r, REPORT_JSON_SCHEMA)
@@ -38,8 +39,8 @@ describe('the schema', () => {
     expect(errors(r)).toEqual([wrong])
   })
 
-  const root = '/work/shared/captures/incidents'
-  describe.skipIf(!existsSync(root))(`real reports (needs ${root})`, () => {
+  const root = join(CAPTURES, 'incidents')
+  needs(root)('real reports', () => {
     const names = existsSync(root) ? readdirSync(root).filter((n) => existsSync(join(root, n, 'capture.pcap'))) : []
     it('fit it', async () => {
       for (const name of names.slice(0, 12)) {

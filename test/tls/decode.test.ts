@@ -7,7 +7,7 @@ import { decodeCertificate } from '../../src/tls/certificate.ts'
 import { decodeClientHello, decodeServerHello, isGrease } from '../../src/tls/hello.ts'
 import { CIPHERS, cipherName, versionName } from '../../src/tls/names.ts'
 import { plaintextKind } from '../../src/tls/plaintext.ts'
-import { tsharkInstalled } from '../kit/tshark.ts'
+import { itNeeds } from '../kit/require.ts'
 import { bytes, clientHello, serverHello, u24 } from './kit.ts'
 
 const body = (message: Uint8Array): Uint8Array => message.subarray(4)
@@ -164,7 +164,6 @@ const tsharkValues = (field: string): Map<number, string> => {
   const rows = out.split('\n').map((line) => line.split('\t'))
   return new Map(rows.filter((r) => r[0] === 'V' && r[1] === field).map((r) => [Number(r[2]), r[3]!]))
 }
-const hasTshark = tsharkInstalled()
 
 describe('names', () => {
   it('versions as the manual spells them', () => {
@@ -179,14 +178,14 @@ describe('names', () => {
     expect(cipherName(0x0a0a)).toBe('0x0a0a')
   })
 
-  it.skipIf(!hasTshark)('cipher suites are named as in Wireshark', () => {
+  itNeeds('tshark')('cipher suites are named as in Wireshark', () => {
     // Wireshark splits its table in ranges; only the first is listed under the field itself.
     const theirs = tsharkValues('tls.handshake.ciphersuite')
     expect(theirs.size).toBeGreaterThan(100)
     for (const [number, name] of CIPHERS) expect(name, `0x${number.toString(16)}`).toBe(theirs.get(number))
   })
 
-  it.skipIf(!hasTshark)('every alert of Wireshark’s table has a name and a meaning', () => {
+  itNeeds('tshark')('every alert of Wireshark’s table has a name and a meaning', () => {
     const plain = (s: string) => s.toLowerCase().replace(/[^a-z]/g, '')
     for (const [number, name] of tsharkValues('tls.alert_message.desc')) {
       if (number === 1) continue // end_of_early_data: an alert in drafts only

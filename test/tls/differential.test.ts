@@ -1,10 +1,10 @@
 /** The tls layer against tshark on real captures: records, hellos and alerts, stream by stream. */
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { CLIENT, type Direction, SERVER } from '../../src/core/direction.ts'
 import { isGrease } from '../../src/tls/hello.ts'
 import { RecordReader, type RecordSink } from '../../src/tls/record.ts'
 import { TlsTracker } from '../../src/tls/tracker.ts'
-import { type CapturedStream, capture, present, Recorder, streams, tshark } from './kit.ts'
+import { type CapturedStream, capture, onCapture, Recorder, streams, tshark } from './kit.ts'
 
 /** Captures without loss, so that both sides read the same bytes; `keys` = the file holds keys and tshark decrypts. */
 const CASES: { name: string; decodeAs?: string[]; keys?: boolean }[] = [
@@ -65,9 +65,9 @@ function recordLengths(s: CapturedStream): [number[], number[]] {
 }
 
 for (const { name, decodeAs, keys } of CASES) {
-  describe.skipIf(!present(name))(`tls of ${name} as tshark reads it`, () => {
-    const rows = present(name) ? tshark(capture(name), 'tls', FIELDS, decodeAs ?? []) : []
-    const all = present(name) ? streams(capture(name)) : []
+  onCapture(name)(`tls of ${name} as tshark reads it`, () => {
+    const rows = tshark(capture(name), 'tls', FIELDS, decodeAs ?? [])
+    const all = streams(capture(name))
     const heard = all.map((s) => {
       const recorder = new Recorder()
       const tracker = new TlsTracker(recorder)

@@ -1,9 +1,10 @@
 /** What the tracker says of labelled incidents, connection by connection. */
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { CLIENT, SERVER } from '../../src/core/direction.ts'
 import { plaintextKind } from '../../src/tls/plaintext.ts'
 import { TlsTracker } from '../../src/tls/tracker.ts'
-import { capture, present, Recorder, streams } from './kit.ts'
+import { needs } from '../kit/require.ts'
+import { capture, Recorder, streams } from './kit.ts'
 
 /** The TLS connections of a capture: those that begin with a ClientHello or, `any`, all. */
 function sessions(name: string, any = false): Recorder[] {
@@ -18,7 +19,7 @@ function sessions(name: string, any = false): Recorder[] {
 
 const incident = (name: string) => `incidents/${name}/capture.pcap`
 const onCapture = (name: string, says: string, test: () => void) =>
-  describe.skipIf(!present(name))(name, () => it(says, test))
+  needs('tshark', capture(name))(name, () => it(says, test))
 
 for (const name of ['tls-control-13', 'tls-control-12-mariadb']) {
   onCapture(

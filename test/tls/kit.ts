@@ -1,8 +1,8 @@
 /** Test tools of the tls layer: a recording listener, record builders, and captures read by tshark (an independent opinion). */
-import { existsSync } from 'node:fs'
 import { CLIENT, type Direction, SERVER } from '../../src/core/direction.ts'
 import type { CertificateFact, ClientHello, ServerHello, TlsListener } from '../../src/tls/listener.ts'
-import { tsharkInstalled, tsharkRows } from '../kit/tshark.ts'
+import { CAPTURES, needs } from '../kit/require.ts'
+import { tsharkRows } from '../kit/tshark.ts'
 
 export type TlsEvent =
   | { type: 'clientHello'; hello: ClientHello; frame: number }
@@ -132,10 +132,9 @@ export interface CapturedStream {
   joined: boolean
 }
 
-const CAPTURES = '/work/shared/captures'
 export const capture = (name: string): string => `${CAPTURES}/${name}`
-const readable = tsharkInstalled()
-export const present = (name: string): boolean => readable && existsSync(capture(name))
+/** `describe` for tests that read a shared capture with tshark. */
+export const onCapture = (name: string) => needs('tshark', capture(name))
 
 /** Rows of `tshark -T fields`; several values of one field stand in one cell with commas between. */
 export const tshark = (file: string, filter: string, fields: string[], decodeAs: string[] = []): string[][] =>

@@ -33,8 +33,9 @@ export function decodeHandshake(r: ByteReader): Greeting {
       if (has(capabilities, Capability.CLIENT_SECURE_CONNECTION) || has(capabilities, Capability.CLIENT_PLUGIN_AUTH)) {
         // max(13, authLength - 8) bytes, the last of which is a NUL; some servers leave the NUL out.
         const rest = Math.min(Math.max(13, authLength - 8), r.left)
-        const bytes = take(r, rest)
-        scramble += bytes.endsWith('00') ? bytes.slice(0, -2) : bytes
+        const nul = rest > 0 && r.buf[r.pos + rest - 1] === 0 ? 1 : 0
+        scramble += take(r, rest - nul)
+        r.skip(nul)
       }
       if (has(capabilities, Capability.CLIENT_PLUGIN_AUTH) && r.left > 0) authPlugin = untilNul(r)
     }

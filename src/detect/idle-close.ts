@@ -1,0 +1,350 @@
+/**
+ * Which connections were closed for being idle, by whom, and what that cost: one reading of the whole run, shared by
+ * idle-timeout-server, idle-timeout-proxy, the validation rules and `mysqlconn idle`. A close counts as a timer's when the
+ * server says so (ERR 4031), when several closes at different moments follow the same silence, or when one close follows a
+ * silence of whole seconds to the millisecond, and in each case only if nothing speaks against it: no longer silence was
+ * survived, no busy connection was closed in the same moment.
+ */
+import { CLIENT, SERVER } from '../core/direction.ts'
+import { type Duration, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
+import type { Confidence } from '../report/model.ts'
+import type { CommandFact, ErrorFact, Session } from '../session/session.ts'
+import { acceptingSide } from './describe.ts'
+import type { Fleet } from './fleet.ts'
+import { clusterIdle, type IdleCluster, type IdleDeath, roundness } from './idle-clusters.ts'
+import type { Culprit } from './rule.ts'
+import { otherVantages } from './vantages.ts'
+
+/** ER_CLIENT_INTERACTION_TIMEOUT, sent by MySQL since 8.0.24 before it closes an idle connection. */
+export const INTERACTION_TIMEOUT = 4031
+
+/** No timer is set shorter. */
+const SHORTEST = 0.9 * NS_PER_SECOND
+/** How late a timer of whole seconds fires when it is seen once only. */
+const LATE_ONCE = 12 * NS_PER_MS
+/** Closes of one process in one moment. */
+const TOGETHER = 50 * NS_PER_MS
+/** From ERR 4031 to the close. */
+const FAREWELL = 1 * NS_PER_SECOND
+/** A proxy passes a close on within this time. */
+const PASSES_ON = 50 * NS_PER_MS
+/** Round trips below this are no measure of what crossed on the way. */
+const MEASURABLE = 1 * NS_PER_MS
+
+export interface IdleVerdict {
+  death: IdleDeath
+  cluster: IdleCluster
+  rule: 'idle-timeout-server' | 'idle-timeout-proxy'
+  culprit: Culprit
+  confidence: Confidence
+  /** The request that met the closed connection, and the leg where it was lost; null when nothing was lost. */
+  lost: { session: Session; command: CommandFact } | null
+  /** Both legs, or the one that was seen. The leg where the close began comes first. */
+  legs: Session[]
+  /** Legs that belong here by their moment only: it may be any of several. */
+  ambiguous: boolean
+  error: ErrorFact | null
+  /** The silence began before the capture: `death.idle` is the least it can have been. */
+  atLeast: boolean
+  /** Why it counts as a timer, in words. */
+  because: string
+}
+
+/** The verdicts of a run, by session of any leg. `explained` leaves out what other rules have said. */
+export class IdleCloses {
+  readonly verdicts: IdleVerdict[] = []
+  readonly clusters: readonly IdleCluster[]
+  private readonly bySession = new Map<Session, IdleVerdict>()
+  private readonly fleet: Fleet
+  private readonly byServer = new Map<string, Session[]>()
+  private readonly captureStart = new Map<string, number>()
+  private readonly closesByProxy = new Map<string, Session[]>()
+  /** Sessions that an address closed first, in order of time. */
+  private readonly closesByServer = new Map<string, Session[]>()
+  /** The latest data that an address sent as a server, and the latest in any other session. */
+  private readonly served = new Map<string, { at: number; by: Session; others: number }>()
+
+  constructor(fleet: Fleet, explained: (s: Session) => boolean) {
+    this.fleet = fleet
+    for (const s of fleet.sessions) {
+      push(this.byServer, s.server, s)
+      this.captureStart.set(s.input, Math.min(this.captureStart.get(s.input) ?? s.startAt, s.startAt))
+      if (s.ending.first?.by === CLIENT && !s.ending.quit) push(this.closesByProxy, s.clientIp, s)
+      if (s.ending.first?.by === SERVER && !s.ending.quit) push(this.closesByServer, placeOf(s), s)
+      if (s.mysql !== null) this.serves(s)
+    }
+    for (const list of this.closesByServer.values()) list.sort((a, b) => a.ending.first!.at - b.ending.first!.at)
+    const told = (s: Session): boolean => explained(s) || otherVantages(s, fleet).some(explained)
+    const deaths: IdleDeath[] = []
+    for (const s of fleet.sessions) {
+      const d = told(s) ? null : idleDeath(s)
+      if (d !== null) deaths.push(d)
+    }
+    this.clusters = clusterIdle(deaths, (server) => this.byServer.get(server) ?? [])
+    for (const cluster of this.clusters) for (const death of cluster.deaths) this.judge(death, cluster)
+    for (const s of fleet.sessions) if (!this.bySession.has(s) && !told(s)) this.judgeMidstream(s)
+  }
+
+  of(s: Session): IdleVerdict | undefined {
+    return this.bySession.get(s)
+  }
+
+  private judge(death: IdleDeath, cluster: IdleCluster): void {
+    const s = death.session
+    const error = farewellError(s)
+    if (this.bySession.has(s)) return
+    // A server leg whose server closed it brings its front leg along; the front leg's own turn may have come first.
+    const back = this.backLeg(s)
+    const backFirst = back?.ending.first
+    const behind = back !== null && backFirst != null && backFirst.at <= s.ending.first!.at + NS_PER_MS && (backFirst.by === SERVER || farewellError(back) !== null)
+    // The close began on the server leg: its own turn tells both.
+    if (behind && idleDeath(back) !== null) return
+    if (behind && error === null) return
+    const culprit = this.culpritOf(s, death)
+    const reading = this.timerLike(death, cluster, culprit, error)
+    if (reading === null) return
+    const rule = culprit.role === 'server' ? 'idle-timeout-server' : 'idle-timeout-proxy'
+    const other = culprit.role === 'proxy' && back !== null ? [back] : culprit.role === 'server' ? this.frontLegs(s) : this.closedWith(s)
+    this.add({ death, cluster, rule, culprit, error, ...reading, atLeast: false, lost: null, legs: [s, ...other], ambiguous: back === null && other.length > 1 })
+  }
+
+  /** A capture that began while connections were idle shows their close and nothing before: only a proxy that lives on is told apart from other causes. */
+  private judgeMidstream(s: Session): void {
+    const first = s.ending.first
+    if (first === null || first.by !== SERVER || s.mysql === null || s.synFrame > 0 || first.lastServerDataFrame > 0 || first.lastClientDataFrame > 0) return
+    if (lostRequest(s) === null || !s.ending.lostAfterClose || !this.fleet.isProxy(s.serverIp)) return
+    const atLeast = first.at - (this.captureStart.get(s.input) ?? first.at)
+    if (atLeast < 2 * SHORTEST || this.busyCloseNear(s) || !this.livesOn(s, first.at)) return
+    const death: IdleDeath = { session: s, style: first.how, at: first.at, idle: atLeast }
+    const cluster: IdleCluster = { server: s.server, style: first.how, exact: true, deaths: [death], min: atLeast, max: atLeast, moments: 1, survivors: 0, survived: 0, outlived: [] }
+    const legs = [s, ...this.closedWith(s)]
+    this.add({
+      death,
+      cluster,
+      rule: 'idle-timeout-proxy',
+      culprit: acceptingSide(s, this.fleet),
+      confidence: 'possible',
+      because: 'the proxy closed it on both sides while it was idle, and went on serving others',
+      error: null,
+      atLeast: true,
+      lost: null,
+      legs,
+      ambiguous: legs.length > 2,
+    })
+  }
+
+  private add(v: IdleVerdict): void {
+    for (const leg of v.legs) {
+      const command = lostRequest(leg)
+      // A server leg that the proxy closed loses nothing of its own: what was lost is told on the leg where it was sent.
+      if (command !== null && v.lost === null) v.lost = { session: leg, command }
+    }
+    this.verdicts.push(v)
+    for (const leg of v.legs) this.bySession.set(leg, v)
+  }
+
+  /** Who closed: a proxy, the server, or something in between that no capture shows. */
+  private culpritOf(s: Session, death: IdleDeath): Culprit {
+    const side = acceptingSide(s, this.fleet)
+    if (death.style === 'err-4031') return { ...side, role: 'server' }
+    // MySQL says 4031 before it closes for idleness; whoever closed without it stands in between.
+    if (side.role === 'server' && says4031(s)) return { role: 'proxy', address: s.serverIp, product: null }
+    return side
+  }
+
+  /** Whether the close is a timer's, and how sure; null when it may as well be anything else. */
+  private timerLike(d: IdleDeath, c: IdleCluster, culprit: Culprit, error: ErrorFact | null): { confidence: Confidence; because: string } | null {
+    if (error !== null) return { confidence: 'certain', because: `the server said so: error ${INTERACTION_TIMEOUT}` }
+    if (this.busyCloseNear(d.session)) return null
+    const hidden = culprit.role === 'proxy' && !this.fleet.isProxy(d.session.serverIp)
+    const evenOnce = roundness(d.idle, culprit.role === 'proxy' ? 0.5 * NS_PER_SECOND : NS_PER_SECOND, LATE_ONCE)
+    if (c.moments >= 2 && c.outlived.length === 0) {
+      return { confidence: 'likely', because: `${c.deaths.length} closes at ${c.moments} different moments, each after the same silence` }
+    }
+    if (evenOnce >= 0 && c.outlived.length === 0) {
+      // One close proves little; that a proxy closed both its legs, and not the server, is seen.
+      const seen = culprit.role === 'proxy' && !hidden && this.backLeg(d.session) !== null
+      return { confidence: seen ? 'likely' : 'possible', because: 'the silence before it is a whole timer value to the millisecond' }
+    }
+    // A proxy whose timers are coarse: of all connections it closed exactly the one that had been idle longest.
+    const proxy = this.fleet.isProxy(d.session.serverIp) && this.backLeg(d.session)?.ending.first?.by !== SERVER
+    if (proxy && d.idle >= 2 * SHORTEST && c.survivors > 0 && c.outlived.length === 0 && c.survived < d.idle && this.livesOn(d.session, d.at)) {
+      return { confidence: 'possible', because: 'it had been idle longer than any connection that survived' }
+    }
+    return null
+  }
+
+  private serves(s: Session): void {
+    const at = s.sides[SERVER].lastDataAt
+    const known = this.served.get(placeOf(s))
+    if (known === undefined) this.served.set(placeOf(s), { at, by: s, others: Number.NEGATIVE_INFINITY })
+    else if (at > known.at) this.served.set(placeOf(s), { at, by: s, others: known.at })
+    else known.others = Math.max(known.others, at)
+  }
+
+  /** A connection of the same address that was closed in the same moment with a command outstanding, or after another silence: that is no idle timer. */
+  private busyCloseNear(s: Session): boolean {
+    const mine = s.ending.first!
+    const list = this.closesByServer.get(placeOf(s)) ?? []
+    for (let i = firstFrom(list, mine.at - TOGETHER); i < list.length; i++) {
+      const t = list[i]!
+      const f = t.ending.first!
+      if (f.at > mine.at + TOGETHER) break
+      if (t === s) continue
+      if (f.outstanding !== null && !crossed(t)) return true
+      const known = f.lastServerDataFrame > 0 && mine.lastServerDataFrame > 0
+      if (known && Math.abs(idleOf(t) - idleOf(s)) > Math.max(TOGETHER, idleOf(s) * 0.02)) return true
+    }
+    return false
+  }
+
+  /** Other sessions of the same address go on after `at`. */
+  private livesOn(s: Session, at: number): boolean {
+    const served = this.served.get(placeOf(s))
+    return served !== undefined && (served.by === s ? served.others : served.at) > at + TOGETHER
+  }
+
+  private backLeg(s: Session): Session | null {
+    return this.fleet.backLeg(s)
+  }
+
+  /** Front legs of a server leg: joined by what the greeting says, or by the moment of their close. */
+  private frontLegs(s: Session): Session[] {
+    const joined = this.fleet.frontLeg(s)
+    if (joined !== null) return [joined]
+    if (!this.fleet.isProxy(s.clientIp)) return []
+    const at = s.ending.first!.at
+    const list = this.closesByServer.get(`${s.input} ${s.clientIp}`) ?? []
+    const near: Session[] = []
+    for (let i = firstFrom(list, at - NS_PER_MS); i < list.length && list[i]!.ending.first!.at - at <= PASSES_ON; i++) {
+      if (list[i]!.ending.first!.outstanding === null) near.push(list[i]!)
+    }
+    // A proxy that gives each client its own server connection passes the silence on as it is.
+    const alike = near.filter((t) => Math.abs(idleOf(t) - idleOf(s)) <= Math.max(TOGETHER, idleOf(s) * 0.02))
+    return alike.length === 1 ? alike : []
+  }
+
+  /** Server legs that the proxy closed in the same moment as this front leg, where nothing else joins them. */
+  private closedWith(s: Session): Session[] {
+    const at = s.ending.first!.at
+    const near = (this.closesByProxy.get(s.serverIp) ?? []).filter(
+      (t) => t.input === s.input && Math.abs(t.ending.first!.at - at) <= PASSES_ON && this.fleet.frontLeg(t) === null && t.ending.first!.outstanding === null,
+    )
+    if (near.length <= 1) return near
+    const alike = near.filter((t) => t.ending.first!.lastServerDataFrame > 0 && Math.abs(idleOf(t) - idleOf(s)) <= TOGETHER)
+    if (alike.length > 0) return alike.length === 1 ? alike : []
+    const fronts = (this.byServer.get(s.server) ?? []).filter((t) => t.ending.first?.by === SERVER && Math.abs(t.ending.first.at - at) <= PASSES_ON)
+    return near.length === fronts.length ? near : []
+  }
+}
+
+/** A close by the accepting side after a silence, with nothing outstanding that it can have known of; null when it is none. */
+export function idleDeath(s: Session): IdleDeath | null {
+  const first = s.ending.first
+  if (first === null || s.mysql === null || s.ending.quit || first.unsure || !inUse(s)) return null
+  const error = farewellError(s)
+  if (error !== null) return { session: s, style: 'err-4031', at: first.at, idle: first.idle }
+  if (first.by !== SERVER || otherFarewell(s)) return null
+  if (first.outstanding !== null && !crossed(s)) return null
+  const idle = idleOf(s)
+  return idle < SHORTEST || first.lastServerDataFrame === 0 ? null : { session: s, style: first.how, at: first.at, idle }
+}
+
+/** Silence before the close as the closer knew it: a request that crossed the close on the way did not end it. */
+export function idleOf(s: Session): Duration {
+  const first = s.ending.first!
+  const c = first.outstanding
+  return c === null ? first.idle : first.at - c.at + c.idleBefore
+}
+
+/**
+ * The request and the close crossed on the way: the close arrived less than a round trip after the request left, so it was sent before the
+ * request arrived, and the kernel answered the request with a bare RST: nobody was there to read it.
+ */
+export function crossed(s: Session): boolean {
+  const first = s.ending.first!
+  const c = first.outstanding
+  const rtt = s.handshakeTimes.toServer
+  if (c === null || c.replyFrame > 0 || c.outcome !== 'not-delivered' || rtt < MEASURABLE) return false
+  return first.at - c.at < rtt && s.ending.resets.some((r) => r.dir === SERVER && !r.ackFlag)
+}
+
+/** ERR 4031 right before the end, whoever then closed first. */
+export function farewellError(s: Session): ErrorFact | null {
+  const first = s.ending.first
+  if (first === null) return null
+  return s.mysql?.errorFacts.find((e) => e.code === INTERACTION_TIMEOUT && e.at <= first.at && first.at - e.at <= FAREWELL) ?? null
+}
+
+/** The server gave another reason. */
+function otherFarewell(s: Session): boolean {
+  const first = s.ending.first!
+  return s.mysql!.errorFacts.some((e) => e.phase !== 'reply' && e.at <= first.at && first.at - e.at <= FAREWELL)
+}
+
+/** The login was finished, or the session was under way when the capture began. */
+function inUse(s: Session): boolean {
+  const m = s.mysql!
+  if (m.authenticatedFrame > 0) return true
+  if (s.tls !== null) return s.tls.handshake !== 'failed' && s.tls.records[SERVER] > 1
+  return m.greeting === null && (m.commands.total > 0 || s.synFrame === 0)
+}
+
+const VALIDATION = /^\s*(?:\/\*.*?\*\/)?\s*select\s+(?:\d+|'.'|".")\s*(?:from\s+dual)?\s*;?\s*$/is
+
+/** A request that somebody misses: not a ping, not a validation query, not a farewell that found the door closed. */
+export function lostRequest(s: Session): CommandFact | null {
+  const c = s.ending.lost
+  if (c === null || c.name === 'COM_PING' || (c.text !== null && VALIDATION.test(c.text))) return null
+  // In TLS the shortest record is COM_QUIT or COM_PING.
+  return c.text === null && c.frame === s.ending.quitFrame ? null : c
+}
+
+/** A validation that found the connection closed: it did its work, late or not. */
+export function lostValidation(s: Session): CommandFact | null {
+  const c = s.ending.lost
+  return c !== null && lostRequest(s) === null ? c : null
+}
+
+/** The server is a MySQL that announces idle closes: 8.0.24 and later (release notes of 8.0.24). */
+export function says4031(s: Session): boolean {
+  const g = s.mysql?.greeting
+  if (g == null || (s.mysql!.flavor !== 'mysql' && s.mysql!.flavor !== 'percona')) return false
+  const m = /^(\d+)\.(\d+)\.(\d+)/.exec(g.serverVersion)
+  if (m === null) return false
+  const [major, minor, patch] = [Number(m[1]), Number(m[2]), Number(m[3])]
+  return major > 8 || (major === 8 && (minor > 0 || patch >= 24))
+}
+
+/** One address as one capture saw it. */
+const placeOf = (s: Session): string => `${s.input} ${s.serverIp}`
+
+/** Index of the first that closed at `at` or later. */
+function firstFrom(list: readonly Session[], at: number): number {
+  let low = 0
+  let high = list.length
+  while (low < high) {
+    const mid = (low + high) >> 1
+    if (list[mid]!.ending.first!.at < at) low = mid + 1
+    else high = mid
+  }
+  return low
+}
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key)
+  if (list === undefined) map.set(key, [value])
+  else list.push(value)
+}
+
+const cache = new WeakMap<Fleet, IdleCloses>()
+
+/** The reading of this run; made when a rule first asks, with what the rules before it have explained. */
+export function idleCloses(fleet: Fleet, explained: (s: Session) => boolean): IdleCloses {
+  let found = cache.get(fleet)
+  if (found === undefined) {
+    found = new IdleCloses(fleet, explained)
+    cache.set(fleet, found)
+  }
+  return found
+}
