@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Writes docs/cli.md and docs/rules.md from the commands and the rules of the build in dist/ (npm run docs). With --check it
- * writes nothing and exits with 1 when a file is not what it would write.
+ * Writes docs/cli.md, docs/rules.md and docs/formats.md from the commands, the rules, the samples and the tables of the build
+ * in dist/ (npm run docs). With --check it writes nothing and exits with 1 when a file is not what it would write.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -15,6 +15,10 @@ const load = (path) => import(join(dist, path))
 const { default: Help } = await load('src/cli/help.js')
 const { FILTER_FIELDS } = await load('src/report/filter-fields.js')
 const { RULES } = await load('src/index.js')
+const { ANOMALY_KINDS } = await load('src/core/anomaly.js')
+const { LINK_TYPES } = await load('src/packet/link.js')
+const { linkTypeName } = await load('src/capture/link-types.js')
+const { MAGICS } = await load('src/capture/sniff.js')
 
 const GENERATED = '<!-- Written by npm run docs. Change the code, not this file. -->\n'
 
@@ -96,9 +100,76 @@ ${list(r.quiet)}
 ${detail(r)}**Read**
 
 ${list(r.references.map((ref) => `[${ref.title}](${ref.url})`))}
-`
+
+${example(r)}`
   })
   return `${GENERATED}\n# Rules\n\nThe same text as \`mysqlconn rules show ID\`.\n\n${sections.join('\n')}`
+}
+
+/** What the rule's sample gives, as test/golden.test.ts holds it. */
+function example(rule) {
+  const folder = `samples/${rule.sample}`
+  let text
+  try {
+    text = readFileSync(join(root, folder, 'expected.txt'), 'utf8')
+  } catch {
+    return ''
+  }
+  return `**Example**: [${folder}](../${folder}/README.md)\n\n\`\`\`text\n${text.trimEnd().replace(/^\n/, '')}\n\`\`\`\n`
+}
+
+function formatsPage() {
+  const anomalies = Object.entries(ANOMALY_KINDS).map(
+    ([kind, row]) => `| \`${kind}\` | ${row.accuses} | ${row.means} |`,
+  )
+  // The registry has no name for some numbers that old systems wrote.
+  const name = (n) => (linkTypeName(n).startsWith('LINKTYPE_') ? LINK_TYPES[n].name : linkTypeName(n))
+  const links = Object.keys(LINK_TYPES).map((n) => `| ${n} | ${name(Number(n))} |`)
+  const named = MAGICS.filter((m) => m.hint).map((m) => m.hint)
+  return `${GENERATED}
+# What is read
+
+Files are recognised by their first bytes, never by their name.
+
+## Captures
+
+| format | read |
+|---|---|
+| pcap | both byte orders, microseconds and nanoseconds (magic a1b2c3d4, a1b23c4d), Kuznetzov's modified format (a1b2cd34) |
+| pcapng | sections in both byte orders, any time resolution, several interfaces with a link type each, comments |
+| gzip, zstd | around either of them, also from standard input; several members or frames in a row |
+
+A series of files from one capture (tcpdump -C, dumpcap -b) is read as one when its files are given together: connections go on
+from file to file. Standard input is \`-\`.
+
+Recognised, named, and not read:
+
+${[...new Set(named)].map((h) => `- ${h}`).join('\n')}
+
+## Link types
+
+The numbers are those of [tcpdump.org](https://www.tcpdump.org/linktypes.html). Frames of other link types are counted and
+named as \`capture.unknown-link-type\`.
+
+| number | name |
+|---|---|
+${links.join('\n')}
+
+## Tags, tunnels and fragments
+
+Between the link header and TCP these are passed through, nested up to a bound: VLAN tags (802.1Q, 802.1ad, QinQ), Cisco VN-tag,
+MPLS, PPPoE, LLC/SNAP; IP in IP and 6in4, GRE with Ethernet, ERSPAN or PPTP inside, VXLAN, GENEVE, MPLS over UDP. IPv4 and IPv6
+fragments are put together. IPv6 extension headers are skipped.
+
+## Anomalies
+
+Something odd, damaged or cut in the input, or a limit of ours. Each is named in \`inputs[].anomalies\` with its count and its first
+places. They say what limits the analysis; they accuse nobody of a broken connection.
+
+| kind | of | costs the analysis |
+|---|---|---|
+${anomalies.join('\n')}
+`
 }
 
 const check = process.argv.includes('--check')
@@ -106,6 +177,7 @@ const stale = []
 for (const [name, text] of [
   ['cli.md', await cliPage()],
   ['rules.md', rulesPage()],
+  ['formats.md', formatsPage()],
 ]) {
   const path = join(process.env.MYSQLCONN_DOCS ?? join(root, 'docs'), name)
   let old = ''

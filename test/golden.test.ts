@@ -13,13 +13,18 @@ const root = resolve(import.meta.dirname, '..')
 const samples = join(root, 'samples')
 const update = process.env['UPDATE_GOLDEN'] === '1'
 const cases = readdirSync(samples).filter((name) => statSync(join(samples, name)).isDirectory())
-const captures = (name: string) => readdirSync(join(samples, name)).filter((f) => /\.pcap(ng)?$/.test(f)).sort()
+const captures = (name: string) =>
+  readdirSync(join(samples, name))
+    .filter((f) => /\.pcap(ng)?$/.test(f))
+    .sort()
 
 const style = makeStyle({ color: 'never', isTTY: true, columns: 100, env: { LANG: 'C.UTF-8' } })
 
 function compare(path: string, text: string): void {
   if (update) writeFileSync(path, text)
-  expect(text).toBe(existsSync(path) ? readFileSync(path, 'utf8') : `(${relative(root, path)} is missing: UPDATE_GOLDEN=1)`)
+  expect(text).toBe(
+    existsSync(path) ? readFileSync(path, 'utf8') : `(${relative(root, path)} is missing: UPDATE_GOLDEN=1)`,
+  )
 }
 
 describe('samples', () => {
@@ -38,7 +43,9 @@ describe('samples', () => {
   }
 
   it('are small: 300 kB each capture, 2 MB together', () => {
-    const sizes = cases.flatMap((name) => readdirSync(join(samples, name)).map((f) => statSync(join(samples, name, f)).size))
+    const sizes = cases.flatMap((name) =>
+      readdirSync(join(samples, name)).map((f) => statSync(join(samples, name, f)).size),
+    )
     expect(Math.max(...sizes)).toBeLessThan(300_000)
     expect(sizes.reduce((a, b) => a + b, 0)).toBeLessThan(2_000_000)
   })

@@ -13,7 +13,7 @@ export interface Content {
   hint: string
 }
 
-interface Magic {
+export interface Magic {
   bytes: readonly number[]
   kind: ContentKind
   compression?: Compression
@@ -22,7 +22,7 @@ interface Magic {
 
 const ascii = (text: string): number[] => [...text].map((c) => c.charCodeAt(0))
 
-const MAGICS: readonly Magic[] = [
+export const MAGICS: readonly Magic[] = [
   { bytes: [0xd4, 0xc3, 0xb2, 0xa1], kind: 'pcap' },
   { bytes: [0xa1, 0xb2, 0xc3, 0xd4], kind: 'pcap' },
   { bytes: [0x4d, 0x3c, 0xb2, 0xa1], kind: 'pcap' },

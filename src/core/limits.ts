@@ -37,7 +37,7 @@ export const LIMITS: Limits = {
   timelineHead: 8,
   timelineTail: 24,
   traceEvents: 20_000,
-  healthySessions: 20_000,
+  healthySessions: 10_000,
   fragmentBytes: 4 << 20,
   anomaliesKept: 8,
   recogniseBytes: 64 << 10,

@@ -51,15 +51,24 @@ const REFUSED_ICMP6 = new Set([1, 4, 5, 6])
 export function attemptOf(s: Session, fleet: Fleet): Attempt | null {
   if (finishedLogin(s)) {
     const close = clientClose(s, fleet)
-    return close !== null && close.connecting && close.reading === 'timeout' ? 'given-up-on-first-command' : null
+    return close?.connecting === true && close.reading === 'timeout' ? 'given-up-on-first-command' : null
   }
+  // Begun before the capture: what it had come to is unknown.
+  if (s.synFrame === 0 && s.mysql?.greeting == null) return null
   const n = neighbours(fleet)
   const first = s.ending.first
   if (s.synFrame > 0 && s.synAckFrame === 0 && s.sides[SERVER].segments <= s.ending.resetCount)
     return withoutAnswer(s, first, n)
+  if (hidden(s)) return null
   if (first === null) return unfinished(s, n)
   if (refusedInWords(s, first)) return null
   return first.by === CLIENT ? closedByClient(s, first, fleet, n) : closedByServer(s, first)
+}
+
+/** The capture lacks a direction, or bytes: what it does not show may have been said. */
+function hidden(s: Session): boolean {
+  const [c, v] = s.sides
+  return c.segments === 0 || v.segments === 0 || c.lostBytes + v.lostBytes + c.snaplenBytes + v.snaplenBytes > 0
 }
 
 /** Nothing but resets came from the server. */

@@ -53,7 +53,8 @@ export function clientClose(s: Session, fleet: Fleet): ClientClose | null {
   if (fleet.isProxy(s.clientIp)) {
     // A proxy that closes its server leg follows its client, or acts by itself: only the first is the application's doing.
     const left = front?.ending.first
-    if (left == null || left.by !== CLIENT || left.at > first.at || first.at - left.at > PROXY_FOLLOWS) return first.outstanding === null ? idle(s, first, fleet, front) : null
+    if (left == null || left.by !== CLIENT || left.at > first.at || first.at - left.at > PROXY_FOLLOWS)
+      return first.outstanding === null ? idle(s, first, fleet, front) : null
   }
   const waiting = waitingFor(s, first)
   if (waiting === null) return idle(s, first, fleet, front)
@@ -62,19 +63,39 @@ export function clientClose(s: Session, fleet: Fleet): ClientClose | null {
   // The client still closes, but its answers, sent again and again, do not reach it: the path is at fault.
   if (s.sides[SERVER].retransmissionsUnanswered >= UNREACHED && waiting.replyFrame > 0) return null
   // A connect timeout may cover the first command, which drivers send by themselves: then it counts from the SYN.
-  const connecting = s.synFrame > 0 && s.mysql!.commands.total === 1 && looksLikeTimer(first.at - s.startAt) && !looksLikeTimer(first.at - waiting.at)
+  const connecting =
+    s.synFrame > 0 &&
+    s.mysql!.commands.total === 1 &&
+    looksLikeTimer(first.at - s.startAt) &&
+    !looksLikeTimer(first.at - waiting.at)
   const waited = connecting ? first.at - s.startAt : first.at - waiting.at
   const id = s.mysql?.greeting?.connectionId ?? 0
   const clientIp = front?.clientIp ?? s.clientIp
-  const kill = id === 0 ? null : (fleet.kills(id).find((k) => k.by !== s && k.by.clientIp === clientIp && Math.abs(k.at - first.at) <= KILL_WITHIN) ?? null)
-  const together = fleet.clientClosesNear(s.clientIp, first.at, SAME_EXIT).filter((t) => t !== s && !t.ending.quit && established(t))
+  const kill =
+    id === 0
+      ? null
+      : (fleet
+          .kills(id)
+          .find((k) => k.by !== s && k.by.clientIp === clientIp && Math.abs(k.at - first.at) <= KILL_WITHIN) ?? null)
+  const together = fleet
+    .clientClosesNear(s.clientIp, first.at, SAME_EXIT)
+    .filter((t) => t !== s && !t.ending.quit && established(t))
   const round = looksLikeTimer(waited)
-  const reading = kill !== null ? 'timeout' : together.length > 0 && !sameWait(together, waited) ? 'vanished' : round ? 'timeout' : 'vanished'
+  const reading =
+    kill !== null
+      ? 'timeout'
+      : together.length > 0 && !sameWait(together, waited)
+        ? 'vanished'
+        : round
+          ? 'timeout'
+          : 'vanished'
   return { first, waiting, waited, connecting, kill, together, round, reading, front }
 }
 
 function idle(s: Session, first: FirstClose, fleet: Fleet, front: Session | null): ClientClose {
-  const together = fleet.clientClosesNear(s.clientIp, first.at, SAME_EXIT).filter((t) => t !== s && !t.ending.quit && established(t))
+  const together = fleet
+    .clientClosesNear(s.clientIp, first.at, SAME_EXIT)
+    .filter((t) => t !== s && !t.ending.quit && established(t))
   // An open transaction is rolled back by the server: no orderly program leaves like this.
   const reading = first.inTransaction && !fleet.isProxy(s.clientIp) ? 'vanished' : 'no-quit'
   return { first, waiting: null, waited: 0, connecting: false, kill: null, together, round: false, reading, front }

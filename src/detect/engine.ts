@@ -27,10 +27,12 @@ export function detect(rules: readonly Rule[], sessions: readonly Session[], epo
   const groups = new Map<string, { rule: Rule; verdicts: Verdict[] }>()
   for (const rule of rules) {
     const reported: Verdict[] = []
+    const settled: Session[] = []
     const ctx: RuleContext = {
       fleet,
       report: (v) => reported.push(v),
       explained: (s) => explained.has(s),
+      settle: (s) => settled.push(s),
     }
     for (const s of sessions) {
       try {
@@ -39,6 +41,7 @@ export function detect(rules: readonly Rule[], sessions: readonly Session[], epo
         bugs.push({ rule: rule.meta.id, session: s.id, error })
       }
     }
+    for (const s of settled) explained.add(s)
     for (const v of reported) {
       const key = `${rule.meta.id}\n${v.cause}`
       const group = groups.get(key)

@@ -81,7 +81,10 @@ export class IdleCloses {
       if (d !== null) deaths.push(d)
     }
     this.clusters = clusterIdle(deaths, (server) => this.byServer.get(server) ?? [])
-    for (const cluster of this.clusters) for (const death of cluster.deaths) this.judge(death, cluster)
+    // Server legs first: they bring their front legs along.
+    const turns = this.clusters.flatMap((cluster) => cluster.deaths.map((death) => ({ death, cluster })))
+    const rank = ({ death }: { death: IdleDeath }): number => (fleet.isProxy(death.session.clientIp) ? 0 : 1)
+    for (const { death, cluster } of turns.sort((a, b) => rank(a) - rank(b) || a.death.at - b.death.at)) this.judge(death, cluster)
     for (const s of fleet.sessions) if (!this.bySession.has(s) && !told(s)) this.judgeMidstream(s)
   }
 
@@ -147,8 +150,8 @@ export class IdleCloses {
   private culpritOf(s: Session, death: IdleDeath): Culprit {
     const side = acceptingSide(s, this.fleet)
     if (death.style === 'err-4031') return { ...side, role: 'server' }
-    // MySQL says 4031 before it closes for idleness; whoever closed without it stands in between.
-    if (side.role === 'server' && says4031(s)) return { role: 'proxy', address: s.serverIp, product: null }
+    // MySQL says 4031 before it closes for idleness, MariaDB resets; whoever sent a bare FIN stands in between.
+    if (side.role === 'server' && (says4031(s) || (death.style === 'fin' && resetsIdle(s)))) return { role: 'proxy', address: s.serverIp, product: null }
     return side
   }
 
@@ -158,13 +161,16 @@ export class IdleCloses {
     if (this.busyCloseNear(d.session)) return null
     const hidden = culprit.role === 'proxy' && !this.fleet.isProxy(d.session.serverIp)
     const evenOnce = roundness(d.idle, culprit.role === 'proxy' ? 0.5 * NS_PER_SECOND : NS_PER_SECOND, LATE_ONCE)
-    if (c.moments >= 2 && c.outlived.length === 0) {
-      return { confidence: 'likely', because: `${c.deaths.length} closes at ${c.moments} different moments, each after the same silence` }
+    // Timers may differ by session (wait_timeout is read at login): a few that lived longer weaken it only.
+    if (c.moments >= 2 && c.outlived.length < c.deaths.length) {
+      return { confidence: c.outlived.length === 0 ? 'likely' : 'possible', because: `${c.deaths.length} closes at ${c.moments} different moments, each after the same silence` }
     }
     if (evenOnce >= 0 && c.outlived.length === 0) {
       // One close proves little; that a proxy closed both its legs, and not the server, is seen.
       const seen = culprit.role === 'proxy' && !hidden && this.backLeg(d.session) !== null
-      return { confidence: seen ? 'likely' : 'possible', because: 'the silence before it is a whole timer value to the millisecond' }
+      // MariaDB resets at wait_timeout and at nothing else that ends an idle connection: KILL, shutdown and crash send FIN.
+      const own = culprit.role === 'server' && d.style === 'rst' && d.session.mysql?.flavor === 'mariadb'
+      return { confidence: seen || own ? 'likely' : 'possible', because: 'the silence before it is a whole timer value to the millisecond' }
     }
     // A proxy whose timers are coarse: of all connections it closed exactly the one that had been idle longest.
     const proxy = this.fleet.isProxy(d.session.serverIp) && this.backLeg(d.session)?.ending.first?.by !== SERVER
@@ -290,7 +296,7 @@ function inUse(s: Session): boolean {
   return m.greeting === null && (m.commands.total > 0 || s.synFrame === 0)
 }
 
-const VALIDATION = /^\s*(?:\/\*.*?\*\/)?\s*select\s+(?:\d+|'.'|".")\s*(?:from\s+dual)?\s*;?\s*$/is
+const VALIDATION = /^\s*(?:\/\*.*?\*\/)?\s*select\s+(?:1|'.'|".")\s*(?:from\s+dual)?\s*;?\s*$/is
 
 /** A request that somebody misses: not a ping, not a validation query, not a farewell that found the door closed. */
 export function lostRequest(s: Session): CommandFact | null {
@@ -329,6 +335,12 @@ function firstFrom(list: readonly Session[], at: number): number {
     else high = mid
   }
   return low
+}
+
+/** The server is a MariaDB that resets idle connections: measured with 10.11.19; others are not known. */
+function resetsIdle(s: Session): boolean {
+  const m = /^(?:5\.5\.5-)?10\.11\.(\d+)/.exec(s.mysql?.flavor === 'mariadb' ? (s.mysql.greeting?.serverVersion ?? '') : '')
+  return m !== null && Number(m[1]) >= 19
 }
 
 function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {

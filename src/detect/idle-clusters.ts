@@ -6,6 +6,7 @@
  */
 import type { Duration, Instant } from '../core/time.ts'
 import { NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
+import { Status } from '../mysql/status.ts'
 import type { Session } from '../session/session.ts'
 import type { CloseStyle } from './timers.ts'
 
@@ -39,7 +40,7 @@ export interface IdleCluster {
 const SAME_TIMER = 30 * NS_PER_MS
 const SAME_TIMER_PART = 0.01
 /** Deaths closer together than this may have one cause at that moment rather than each its own expiry. */
-export const SAME_MOMENT = 200 * NS_PER_MS
+export const SAME_MOMENT = 100 * NS_PER_MS
 /** A silence must pass the timer by this, or by 5 %, to speak against it. */
 const CLEARLY_LONGER = 1 * NS_PER_SECOND
 const CLEARLY_LONGER_PART = 0.05
@@ -95,7 +96,9 @@ function clusterOf(deaths: IdleDeath[], byServer: (server: string) => readonly S
     // What the dead ones survived before counts as well.
     const idle = dead.has(s) ? (s.mysql?.longestIdle ?? 0) : survivedIdle(s)
     if (idle <= 0) continue
-    if (idle > max + Math.max(CLEARLY_LONGER, max * CLEARLY_LONGER_PART)) outlived.push(s)
+    if (idle > max + Math.max(CLEARLY_LONGER, max * CLEARLY_LONGER_PART)) {
+      if (!inTransaction(s)) outlived.push(s)
+    }
     else if (idle < min) {
       survivors++
       survived = Math.max(survived, idle)
@@ -104,13 +107,24 @@ function clusterOf(deaths: IdleDeath[], byServer: (server: string) => readonly S
   return { server: session.server, style, exact, deaths, min, max, moments: momentsOf(deaths), survivors, survived, outlived }
 }
 
-/** Moments that are further apart than SAME_MOMENT. */
+/** An open transaction has timers of its own (ProxySQL mysql-max_transaction_idle_time, MariaDB idle_transaction_timeout). */
+function inTransaction(s: Session): boolean {
+  const flags = s.mysql?.lastStatusFlags ?? -1
+  return flags >= 0 && (flags & Status.SERVER_STATUS_IN_TRANS) !== 0
+}
+
+/** Moments further apart than SAME_MOMENT. A connection that two captures hold died once. */
 function momentsOf(deaths: readonly IdleDeath[]): number {
-  const times = deaths.map((d) => d.at).sort((a, b) => a - b)
+  const once = new Map<string, Instant>()
+  for (const d of deaths) {
+    const key = `${d.session.client} ${d.session.mysql?.greeting?.connectionId ?? d.session.id}`
+    if (!once.has(key)) once.set(key, d.at)
+  }
   let n = 0
   let last = Number.NEGATIVE_INFINITY
-  for (const t of times) {
-    if (t - last > SAME_MOMENT) n++
+  for (const t of [...once.values()].sort((a, b) => a - b)) {
+    if (t - last <= SAME_MOMENT) continue
+    n++
     last = t
   }
   return n

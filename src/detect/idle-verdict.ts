@@ -3,7 +3,7 @@ import { SERVER } from '../core/direction.ts'
 import { formatDuration, toSeconds } from '../core/time.ts'
 import type { Session } from '../session/session.ts'
 import { commandEvidence, commandWords, networkExcluded, seconds } from './describe.ts'
-import { idleOf, type IdleVerdict, lostRequest, lostValidation } from './idle-close.ts'
+import { type IdleCloses, idleOf, type IdleVerdict, lostRequest, lostValidation } from './idle-close.ts'
 import type { IdleCluster } from './idle-clusters.ts'
 import type { Culprit, RuleEvidence, Verdict } from './rule.ts'
 import { fits } from './timers.ts'
@@ -148,8 +148,14 @@ export function whoCapital(c: Culprit): string {
 }
 
 /** Sessions of one cause that lost something are told; those that noticed in time only where nobody lost anything. */
-export function isTold(v: IdleVerdict, all: readonly IdleVerdict[]): boolean {
+export function isTold(v: IdleVerdict, all: IdleCloses): boolean {
   if (v.lost !== null) return true
-  const cause = idleCause(v)
-  return !all.some((w) => w.lost !== null && w.rule === v.rule && idleCause(w) === cause)
+  let lossy = lossyCauses.get(all)
+  if (lossy === undefined) {
+    lossy = new Set(all.verdicts.filter((w) => w.lost !== null).map(idleCause))
+    lossyCauses.set(all, lossy)
+  }
+  return !lossy.has(idleCause(v))
 }
+
+const lossyCauses = new WeakMap<IdleCloses, Set<string>>()

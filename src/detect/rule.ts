@@ -67,6 +67,8 @@ export interface RuleContext {
   report(verdict: Verdict): void
   /** Whether an earlier, more specific rule has already said why this session broke. */
   explained(s: Session): boolean
+  /** Takes a session as explained without an occurrence of its own: it met the cause of a finding and lost nothing by it. */
+  settle(s: Session): void
   /** All sessions of the run, with indexes over them. */
   readonly fleet: Fleet
 }

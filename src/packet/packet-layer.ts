@@ -22,8 +22,6 @@ import {
   PROTOCOL_ICMPV6,
   PROTOCOL_TCP,
   type Status,
-  u16,
-  u32,
 } from './cursor.ts'
 import { Duplicates } from './duplicates.ts'
 import { toNetwork } from './ethertype.ts'
@@ -68,6 +66,9 @@ export class PacketLayer implements PacketSink {
   private readonly copies = new Duplicates()
   private readonly cursor = new Cursor()
   private readonly header = new IpHeader()
+  /** Reads big-endian fields of `buf` at once; one for as long as the buffer stays the same. */
+  private buf: Uint8Array = new Uint8Array(0)
+  private fields = new DataView(this.buf.buffer)
   private readonly icmpError: IcmpErrorView = newIcmpErrorView()
   private checksumsLeft = CHECKSUM_SAMPLE
   private readonly badChecksumHosts = new Set<number>()
@@ -112,27 +113,28 @@ export class PacketLayer implements PacketSink {
     const wireEnd = start + Math.max(p.originalLength, captured) - p.fcsBytes
     const end = Math.min(p.end, wireEnd)
     if (p.linkType === EN10MB && end - start >= 58) {
+      const fields = buf === this.buf ? this.fields : this.fieldsOf(buf)
       let at = start + 14
-      let type = (buf[start + 12]! << 8) | buf[start + 13]!
+      let type = fields.getUint16(start + 12)
       if (type === 0x8100) {
-        type = (buf[start + 16]! << 8) | buf[start + 17]!
+        type = fields.getUint16(start + 16)
         at = start + 18
       }
       if (
         type === ETHERTYPE_IPV4 &&
         buf[at] === 0x45 &&
         buf[at + 9] === PROTOCOL_TCP &&
-        ((buf[at + 6]! & 0x3f) | buf[at + 7]!) === 0
+        (fields.getUint16(at + 6) & 0x3fff) === 0
       ) {
-        const total = (buf[at + 2]! << 8) | buf[at + 3]!
+        const total = fields.getUint16(at + 2)
         if (total >= 40) {
           const wire = Math.min(at + total, wireEnd)
           const h = this.header
           h.family = IPV4
-          h.srcIp = u32(buf, at + 12)
-          h.dstIp = u32(buf, at + 16)
+          h.srcIp = fields.getUint32(at + 12)
+          h.dstIp = fields.getUint32(at + 16)
           h.ttl = buf[at + 8]!
-          h.ipId = (buf[at + 4]! << 8) | buf[at + 5]!
+          h.ipId = fields.getUint16(at + 4)
           h.addressBuf = buf
           h.addressAt = at + 12
           h.offload = false
@@ -210,6 +212,7 @@ export class PacketLayer implements PacketSink {
       this.undecoded(p, BAD)
       return
     }
+    const fields = buf === this.buf ? this.fields : this.fieldsOf(buf)
     const s = this.view
     const dataStart = at + headerLength
     s.frame = p.frame
@@ -217,12 +220,12 @@ export class PacketLayer implements PacketSink {
     s.family = h.family
     s.srcIp = h.srcIp
     s.dstIp = h.dstIp
-    s.srcPort = (buf[at]! << 8) | buf[at + 1]!
-    s.dstPort = (buf[at + 2]! << 8) | buf[at + 3]!
-    s.seq = u32(buf, at + 4)
-    s.ack = u32(buf, at + 8)
+    s.srcPort = fields.getUint16(at)
+    s.dstPort = fields.getUint16(at + 2)
+    s.seq = fields.getUint32(at + 4)
+    s.ack = fields.getUint32(at + 8)
     s.flags = buf[at + 13]!
-    s.window = (buf[at + 14]! << 8) | buf[at + 15]!
+    s.window = fields.getUint16(at + 14)
     s.buf = buf
     s.dataStart = Math.min(dataStart, end)
     s.dataEnd = end
@@ -232,13 +235,35 @@ export class PacketLayer implements PacketSink {
     s.optionsStart = at + 20
     s.optionsEnd = s.dataStart
     s.comment = p.comment
-    const checksum = (buf[at + 16]! << 8) | buf[at + 17]!
-    s.duplicate = this.copies.seen(s, checksum, capturePoint(p))
+    s.duplicate = this.copies.seen(s, fields.getUint16(at + 16), this.capturePoint(p))
     this.tcpSegments++
     if (s.duplicate) this.noteDuplicate(p.frame)
     if (s.dataLength > MAX_FRAME_PAYLOAD || h.offload) this.noteOffload(s)
     if (this.checksumsLeft > 0) this.sampleChecksum(s, h, at, wireEnd)
     this.sink.segment(s)
+  }
+
+  /** A number that differs between places where one packet can be captured: the first 16 bytes are the link addresses or packet type. */
+  private capturePoint(p: PacketView): number {
+    const { buf, start } = p
+    // No frame with TCP in it is so short: its IP header alone is longer.
+    if (p.end - start < 16) return 0
+    const fields = buf === this.buf ? this.fields : this.fieldsOf(buf)
+    const words =
+      fields.getInt32(start) ^
+      Math.imul(fields.getInt32(start + 4), 0x9e3779b1) ^
+      Math.imul(fields.getInt32(start + 8), 0x85ebca6b)
+    const mixed = Math.imul(
+      words ^ fields.getUint16(start + 14) ^ Math.imul(p.interfaceId + 1, 0xc2b2ae35),
+      0x9e3779b1,
+    )
+    return (mixed ^ (mixed >>> 16)) & 0xffff
+  }
+
+  private fieldsOf(buf: Uint8Array): DataView {
+    this.buf = buf
+    this.fields = new DataView(buf.buffer, buf.byteOffset, buf.byteLength)
+    return this.fields
   }
 
   private icmp(p: PacketView): void {
@@ -291,15 +316,6 @@ export class PacketLayer implements PacketSink {
 /** An authentication header is the only thing that may stand between IPv4 and its payload. */
 function authentication(c: Cursor, h: IpHeader): Status {
   return h.protocol === PROTOCOL_AH ? skipAuthentication(c, h) : OK
-}
-
-/** A number that differs between places where one packet can be captured: the first 16 bytes are the link addresses or packet type. */
-function capturePoint(p: PacketView): number {
-  const { buf, start } = p
-  const words =
-    u32(buf, start) ^ Math.imul(u32(buf, start + 4), 0x9e3779b1) ^ Math.imul(u32(buf, start + 8), 0x85ebca6b)
-  const mixed = Math.imul(words ^ u16(buf, start + 14) ^ Math.imul(p.interfaceId + 1, 0xc2b2ae35), 0x9e3779b1)
-  return (mixed ^ (mixed >>> 16)) & 0xffff
 }
 
 function hostKey(family: Family, ip: number): number {

@@ -43,6 +43,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
   private readonly ipv6: Ipv6Table
   private readonly options: BuilderOptions
   private readonly interned = new Map<string, Record<string, string>>()
+  private readonly words = new Map<string, string>()
 
   constructor(options: BuilderOptions, ipv6: Ipv6Table, anomalies: AnomalyLog, limits: Limits) {
     this.options = options
@@ -119,9 +120,9 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       input: this.options.input,
       stream: conn.stream,
       client: endpointText(clientIp, conn.ports[CLIENT]),
-      server: endpointText(serverIp, conn.ports[SERVER]),
-      clientIp,
-      serverIp,
+      server: this.word(endpointText(serverIp, conn.ports[SERVER])),
+      clientIp: this.word(clientIp),
+      serverIp: this.word(serverIp),
       serverPort: conn.ports[SERVER],
       roleBy: conn.roleBy,
       startAt: conn.startAt,
@@ -152,7 +153,16 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
   }
 
   private mysqlFacts(r: SessionRecorder, row: RowFacts): MysqlFacts {
-    if (r.loggedIn !== null) r.loggedIn.attributes = this.intern(r.loggedIn.attributes)
+    if (r.loggedIn !== null) {
+      r.loggedIn.attributes = this.intern(r.loggedIn.attributes)
+      r.loggedIn.user = this.word(r.loggedIn.user)
+      r.loggedIn.schema = this.word(r.loggedIn.schema)
+      r.loggedIn.authPlugin = this.word(r.loggedIn.authPlugin)
+    }
+    if (r.hello !== null) {
+      r.hello.serverVersion = this.word(r.hello.serverVersion)
+      r.hello.authPlugin = this.word(r.hello.authPlugin)
+    }
     return {
       recognisedBy: r.recognisedBy!,
       recognisedFrame: r.recognisedFrame,
@@ -166,7 +176,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       authenticatedFrame: r.authenticatedFrame,
       lastAuth: r.authenticatedFrame > 0 ? null : r.lastAuth,
       flavor: r.hello?.flavor ?? 'unknown',
-      schema: r.schema,
+      schema: this.word(r.schema),
       compression: compressionOf(r),
       commands: row.commands,
       errors: r.errorCounts.length < 2 ? r.errorCounts : [...r.errorCounts].sort((a, b) => a.code - b.code),
@@ -180,6 +190,14 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       longestIdle: row.longestIdle,
       validations: r.validations,
     }
+  }
+
+  /** Few users, schemas and versions, many sessions: one string serves all. */
+  private word(text: string): string {
+    const known = this.words.get(text)
+    if (known !== undefined) return known
+    if (this.words.size < 4096) this.words.set(text, text)
+    return text
   }
 
   /** Applications repeat their connection attributes: one copy serves all their sessions. */

@@ -11,27 +11,33 @@ export function countCommand(rows: SessionRows, row: number, op: number): void {
   rows.counts[row * COUNTS + place(op)]!++
 }
 
-/** What was counted, taken out of the row when the session is finished. */
+/** What was counted, taken out of the row when the session is finished: as pairs, since most sessions use few commands. */
 export class CommandCounts {
-  private readonly counts: Int32Array
+  /** Command byte and count by turns, in order of command byte; unknown commands together as 0xff. */
+  private readonly pairs: number[] = []
   /** Commands in all. */
   readonly total: number
 
   constructor(rows: SessionRows, row: number) {
-    this.counts = rows.counts.slice(row * COUNTS, (row + 1) * COUNTS)
-    this.total = this.counts.reduce((sum, n) => sum + n, 0)
+    let total = 0
+    for (let p = 0; p < COUNTS; p++) {
+      const n = rows.counts[row * COUNTS + p]!
+      if (n === 0) continue
+      total += n
+      this.pairs.push(p === BULK ? Command.COM_STMT_BULK_EXECUTE : p === OTHER ? 0xff : p, n)
+    }
+    this.total = total
   }
 
   of(op: number): number {
-    return this.counts[place(op)]!
+    for (let i = 0; i < this.pairs.length; i += 2) if (this.pairs[i] === op) return this.pairs[i + 1]!
+    return 0
   }
 
-  /** [command byte, count] of those seen, in order of command byte; unknown commands together as 0xff. */
+  /** [command byte, count] of those seen, in order of command byte. */
   entries(): [number, number][] {
     const out: [number, number][] = []
-    this.counts.forEach((n, p) => {
-      if (n > 0) out.push([p === BULK ? Command.COM_STMT_BULK_EXECUTE : p === OTHER ? 0xff : p, n])
-    })
+    for (let i = 0; i < this.pairs.length; i += 2) out.push([this.pairs[i]!, this.pairs[i + 1]!])
     return out
   }
 }

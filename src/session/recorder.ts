@@ -171,6 +171,9 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   /** What the row holds, taken out; null when there is none. The row is free for others afterwards. */
   takeRow(): RowFacts | null {
     if (this.row < 0) return null
+    // COM_QUIT has no answer but the server's FIN.
+    const fin = this.conn.halves[SERVER]
+    if (this.quitFrame > 0 && fin.finSeen && fin.finAt >= this.quitAt) this.survived(this.quitAt - this.rows.numbers[this.row * NUMBERS + LAST_REPLY_AT]!)
     const facts: RowFacts = {
       commands: new CommandCounts(this.rows, this.row),
       events: eventsOf(this.rows, this.row),
@@ -354,7 +357,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     }
     this.trace?.command(op, buf, start, end, argumentLength, this.statementText(op, statementId), at, frame)
     if (answerOf(op) === Answer.none) {
-      this.spoke(at)
+      if (op !== Command.COM_QUIT) this.spoke(at)
       return
     }
     if (n[b + IN_FLIGHT] !== 0) this.overlap(at, frame)

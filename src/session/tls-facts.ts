@@ -125,7 +125,9 @@ export class TlsFactsRecorder implements TlsListener {
 
   /** A handshake that did not finish failed only if the connection ended; a capture that ended first has not seen it. */
   private openOrFailed(): 'failed' | 'unseen' {
-    return this.failed || this.conn.closed || this.conn.halves[0].finSeen || this.conn.halves[1].finSeen ? 'failed' : 'unseen'
+    return this.failed || this.conn.closed || this.conn.halves[0].finSeen || this.conn.halves[1].finSeen
+      ? 'failed'
+      : 'unseen'
   }
 
   /** Whether a record holds exactly so many bytes: RFC 8446 5.2, RFC 5288 3 (GCM: nonce and tag), RFC 7905 2 (ChaCha20: tag). */

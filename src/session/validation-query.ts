@@ -35,11 +35,9 @@ function skipBlanks(buf: Uint8Array, from: number, end: number): number {
   return p
 }
 
-/** Digits, or one quoted character. */
+/** The digit 1, or one quoted character. */
 function skipConstant(buf: Uint8Array, from: number, end: number): number {
-  let p = from
-  while (p < end && buf[p]! >= 0x30 && buf[p]! <= 0x39) p++
-  if (p > from) return p
+  if (from < end && buf[from] === 0x31) return from + 1
   const quote = buf[from]
   return from + 2 < end && (quote === 0x27 || quote === 0x22) && buf[from + 2] === quote ? from + 3 : from
 }

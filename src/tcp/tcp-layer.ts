@@ -44,7 +44,7 @@ import { seqDiff } from './seq.ts'
 import type { CloseHow, StreamSinkFactory } from './stream-sink.ts'
 
 /** Finished connections that stay reachable for late segments (echoes, late answers) before they are closed for good. */
-const LINGERING = 4096
+const LINGERING = 1024
 
 export interface TcpOptions {
   /** Whether a port is known or configured as MySQL's: decides who is the server when the SYN was not seen. */

@@ -1,7 +1,7 @@
 /** What must hold for any input: segmentation does not matter, no bytes throw or hang, encoders and decoders agree. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ByteReader } from '../../src/core/bytes.ts'
+import { ByteReader, decodeText } from '../../src/core/bytes.ts'
 import { skipQueryAttributes } from '../../src/mysql/messages/com-query.ts'
 import { decodeErr } from '../../src/mysql/messages/err.ts'
 import { decodeLogin, isSslRequest } from '../../src/mysql/messages/handshake-response-41.ts'
@@ -75,6 +75,19 @@ describe('decode after encode', () => {
         const ok = b.okPacket(status, { affected, insertId: affected })
         expect(okStatus(ok, 0, ok.length)).toBe(status)
         expect(eofStatus(b.eofPacket(status), 0, 5)).toBe(status)
+      }),
+    )
+  })
+  it('text, said once or again, is what the bytes say', () => {
+    const some = fc.oneof(
+      fc.uint8Array({ maxLength: 60 }),
+      word.map((w) => new TextEncoder().encode(w)),
+    )
+    fc.assert(
+      fc.property(some, (bytes) => {
+        const text = new TextDecoder().decode(bytes)
+        expect(decodeText(bytes, 0, bytes.length)).toBe(text)
+        expect(decodeText(b.join(1, bytes, 2), 1, 1 + bytes.length)).toBe(text)
       }),
     )
   })

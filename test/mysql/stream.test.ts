@@ -173,6 +173,63 @@ describe('compression', () => {
   })
 })
 
+describe('what a message began as, and is no more when it ends', () => {
+  const load = (): Dialogue =>
+    open()
+      .c(b.query('LOAD DATA LOCAL INFILE "x" INTO TABLE t'))
+      .s(b.answer([b.join(0xfb, 'x')]))
+  const err = b.answer([b.errPacket(1114, 'HY000', 'The table is full')], 3)
+  const file = b.packets(new Uint8Array(100).fill(0x41), 2)
+  it.each(['captured', 'lost'])('a file whose loading failed: the rest of its packet is %s', (rest) => {
+    const d = load().c(file.subarray(0, 20)).s(err)
+    d.take()
+    if (rest === 'lost') d.gap(0, file.length - 20)
+    else d.c(file.subarray(20))
+    expect(d.take()).toEqual(['unreadable client a command without its first byte'])
+    d.c(b.query('SELECT 1')).s(ok)
+    expect(d.take().slice(-4)).toEqual([
+      'begin COM_QUERY 9',
+      'COM_QUERY SELECT 1 [8]',
+      'reply OK',
+      'end status 2 rows 0 columns 0',
+    ])
+  })
+  it('a command sent ahead of the end of the login is announced all the same', () => {
+    const d = new Dialogue().s(greet()).c(login())
+    const all = b.query('SELECT 1')
+    d.c(all.subarray(0, 7))
+      .s(b.packets(b.okPacket(2), 2))
+      .c(all.subarray(7))
+      .s(ok)
+    expect(d.take().slice(-4)).toEqual([
+      'begin COM_QUERY 9',
+      'COM_QUERY SELECT 1 [8]',
+      'reply OK',
+      'end status 2 rows 0 columns 0',
+    ])
+  })
+  it('an SSLRequest cut by the capture: the bytes behind it are TLS', () => {
+    const d = new Dialogue().s(greet())
+    const request = b.packets(b.sslRequest(b.CLIENT_CAPABILITIES), 1)
+    d.c(request.subarray(0, 20)).gap(0, request.length - 20)
+    expect([d.take().at(-1), d.conversation.tls]).toEqual(['SSLRequest', true])
+    expect(d.c(b.hexBytes('1603010005010000010000')).take()).toEqual([])
+  })
+  it('the final OK of the login cut by the capture: the bytes behind it are compressed', () => {
+    const d = new Dialogue().s(greet()).c(login(0x20))
+    const last = b.packets(b.okPacket(2), 2)
+    d.s(last.subarray(0, 9)).gap(1, last.length - 9)
+    d.take()
+    d.c(b.compressed(b.query('SELECT 1'), 0)).s(b.compressed(ok, 1))
+    expect(d.take()).toEqual([
+      'begin COM_QUERY 9',
+      'COM_QUERY SELECT 1 [8]',
+      'reply OK',
+      'end status 2 rows 0 columns 0',
+    ])
+  })
+})
+
 describe('gaps', () => {
   it('inside a row: the count of rows stays exact', () => {
     const inRow = b.answer(b.resultSet(['id', 'v'], [b.textRow('1', 'y'.repeat(3000))], { deprecateEof: true }))

@@ -13,7 +13,11 @@ describe('closed by an idle client without COM_QUIT', () => {
       const j = judge(p)
       expectQuiet(j)
       const f = j.only(RULE)
-      expect(f).toMatchObject({ severity: 'info', confidence: 'likely', culprit: { role: 'client', address: CLIENT_IP, product: 'libmysql' } })
+      expect(f).toMatchObject({
+        severity: 'info',
+        confidence: 'likely',
+        culprit: { role: 'client', address: CLIENT_IP, product: 'libmysql' },
+      })
       expect(f.occurrences[0]).toMatchObject({ command: null, statement: null, outcome: 'none' })
       expect(says(j, f.occurrences[0]!, 'close')).toContain(how.toUpperCase())
       expect(measured(f.occurrences[0]!, 'idle before the close')).toBeCloseTo(7.7, 1)
@@ -21,7 +25,12 @@ describe('closed by an idle client without COM_QUIT', () => {
   }
 
   it('many of one client are one finding', () => {
-    const plays = [0, 1, 2, 3].map((i) => working({ client: `10.0.0.1:4000${i}` }).query('SELECT 1', rows(1)).wait('1.1s').close('client'))
+    const plays = [0, 1, 2, 3].map((i) =>
+      working({ client: `10.0.0.1:4000${i}` })
+        .query('SELECT 1', rows(1))
+        .wait('1.1s')
+        .close('client'),
+    )
     const f = judge(plays).only(RULE)
     expect(f.occurrences.length).toBe(4)
     expect(f.title).toContain('4 idle connections')
@@ -73,7 +82,14 @@ describe('stays quiet', () => {
   })
 
   it('a transaction open', () => {
-    expect(judge(working().query('BEGIN', ok({ status: 3 })).wait('1.2s').close('client')).of(RULE)).toEqual([])
+    expect(
+      judge(
+        working()
+          .query('BEGIN', ok({ status: 3 }))
+          .wait('1.2s')
+          .close('client'),
+      ).of(RULE),
+    ).toEqual([])
   })
 
   it('a probe that never logged in', () => {

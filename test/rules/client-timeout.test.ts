@@ -1,6 +1,19 @@
 /** client-timeout: the application stopped waiting. */
 import { describe, expect, it } from 'vitest'
-import { CLIENT_IP, err, expectQuiet, judge, measured, ok, outcomeOf, play, rows, says, type Span, working } from './kit.ts'
+import {
+  CLIENT_IP,
+  err,
+  expectQuiet,
+  judge,
+  measured,
+  ok,
+  outcomeOf,
+  play,
+  rows,
+  type Span,
+  says,
+  working,
+} from './kit.ts'
 import { legs, sealedCommand, tlsSession, together } from './stories.ts'
 
 const RULE = 'client-timeout'
@@ -44,7 +57,10 @@ describe('the client gave up on a running statement', () => {
   })
 
   it('… with a transaction still open: answered, not committed', () => {
-    const p = working().query('BEGIN', ok({ status: 3 })).query('UPDATE t SET a = 1').wait('3s')
+    const p = working()
+      .query('BEGIN', ok({ status: 3 }))
+      .query('UPDATE t SET a = 1')
+      .wait('3s')
     p.client.fin()
     p.wait('1s').answer(ok({ affected: 1, status: 3 }))
     expect(outcomeOf(judge(p).only(RULE))).toBe('answered')
@@ -72,14 +88,21 @@ describe('the client gave up on a running statement', () => {
 
   it('several sessions with the same timer are one finding', () => {
     const plays = [0, 1, 2].map((i) => {
-      const p = working({ client: `10.0.0.1:4000${i}`, at: `2026-01-01T00:00:0${i}Z` }).query('SELECT SLEEP(99)').wait('3s')
+      const p = working({ client: `10.0.0.1:4000${i}`, at: `2026-01-01T00:00:0${i}Z` })
+        .query('SELECT SLEEP(99)')
+        .wait('3s')
       return p.close('client')
     })
     expect(judge(plays).only(RULE).occurrences.length).toBe(3)
   })
 
   it('several that share the timer and the moment are still a timer, no exit', () => {
-    const plays = [0, 1].map((i) => working({ client: `10.0.0.1:4000${i}` }).query('SELECT SLEEP(99)').wait('3s').close('client'))
+    const plays = [0, 1].map((i) =>
+      working({ client: `10.0.0.1:4000${i}` })
+        .query('SELECT SLEEP(99)')
+        .wait('3s')
+        .close('client'),
+    )
     const j = judge(plays)
     expect(j.only(RULE).occurrences.length).toBe(2)
     expect(j.of('client-vanished')).toEqual([])
@@ -96,12 +119,19 @@ describe('the client gave up on a running statement', () => {
     front.server.fin()
     const j = judge([front, back])
     expect(j.accusations.map((f) => [f.rule, f.culprit.role, f.culprit.address])).toEqual([[RULE, 'client', CLIENT_IP]])
-    expect(j.only(RULE).occurrences.map((o) => o.client).sort()).toEqual(['10.0.0.1:40000', '10.0.0.5:50000'])
+    expect(
+      j
+        .only(RULE)
+        .occurrences.map((o) => o.client)
+        .sort(),
+    ).toEqual(['10.0.0.1:40000', '10.0.0.5:50000'])
   })
 
   it('a connect timeout that runs out over the first command counts from the SYN', () => {
     const p = play({ rtt: '100ms' }).connect().login().query('SET NAMES utf8mb4')
-    const f = judge(p.wait(`${1_001_000 - (p.wire.now - Date.parse('2026-01-01T00:00:00Z') * 1000)}us`).close('client')).only(RULE)
+    const f = judge(
+      p.wait(`${1_001_000 - (p.wire.now - Date.parse('2026-01-01T00:00:00Z') * 1000)}us`).close('client'),
+    ).only(RULE)
     expect(f.detail['waitedSeconds']).toBeCloseTo(1, 2)
     expect(measured(f.occurrences[0]!, 'since the connection began')).toBeCloseTo(1, 2)
   })
@@ -141,7 +171,12 @@ describe('stays quiet', () => {
   })
 
   it('an answer that the network swallowed, again and again', () => {
-    const p = working().query('SELECT big').mute('client').answer(rows(3)).retransmit('server', { times: 3 }).wait('1.6s')
+    const p = working()
+      .query('SELECT big')
+      .mute('client')
+      .answer(rows(3))
+      .retransmit('server', { times: 3 })
+      .wait('1.6s')
     p.client.fin()
     expectQuiet(judge(p), RULE, 'client-vanished')
   })

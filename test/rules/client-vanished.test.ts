@@ -24,7 +24,12 @@ describe('the client is gone', () => {
   })
 
   it('idle in an open transaction: a warning, the transaction is rolled back', () => {
-    const p = working().query('BEGIN', ok({ status: 3 })).as('update').query('UPDATE t SET a = 1').as('answer').answer(ok({ status: 3 }))
+    const p = working()
+      .query('BEGIN', ok({ status: 3 }))
+      .as('update')
+      .query('UPDATE t SET a = 1')
+      .as('answer')
+      .answer(ok({ status: 3 }))
     p.wait('4.321s').as('rst').client.rst()
     const j = judge(p)
     const f = j.only(RULE)
@@ -51,7 +56,15 @@ describe('the client is gone', () => {
 
 describe('stays quiet', () => {
   it('COM_QUIT, even with an open transaction', () => {
-    expectQuiet(judge(working().query('BEGIN', ok({ status: 3 })).wait('1.7s').quit()), RULE)
+    expectQuiet(
+      judge(
+        working()
+          .query('BEGIN', ok({ status: 3 }))
+          .wait('1.7s')
+          .quit(),
+      ),
+      RULE,
+    )
   })
 
   it('an idle client without an open transaction', () => {
@@ -71,12 +84,23 @@ describe('stays quiet', () => {
   })
 
   it('a transaction that was over before the close', () => {
-    const p = working().query('BEGIN', ok({ status: 3 })).query('COMMIT', ok()).wait('1.237s').close('client')
+    const p = working()
+      .query('BEGIN', ok({ status: 3 }))
+      .query('COMMIT', ok())
+      .wait('1.237s')
+      .close('client')
     expectQuiet(judge(p), RULE)
   })
 
   it('the capture ends in an open transaction', () => {
-    expectQuiet(judge(working().query('BEGIN', ok({ status: 3 })).wait('1.237s')), RULE)
+    expectQuiet(
+      judge(
+        working()
+          .query('BEGIN', ok({ status: 3 }))
+          .wait('1.237s'),
+      ),
+      RULE,
+    )
   })
 
   it('a probe that reads the greeting and leaves', () => {

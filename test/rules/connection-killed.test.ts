@@ -1,10 +1,11 @@
 /** connection-killed: KILL seen, KILL named by the server, and what only looks like it. */
 import { describe, expect, it } from 'vitest'
-import { err, expectQuiet, judge, measured, ok, type Play, rows, says, SERVER_IP, working } from './kit.ts'
+import { err, expectQuiet, judge, measured, ok, type Play, rows, SERVER_IP, says, working } from './kit.ts'
 import { legs, PROXY_IP, together } from './stories.ts'
 
 const RULE = 'connection-killed'
-const killer = (at = '2026-01-01T00:00:02Z', o: Parameters<typeof working>[0] = {}): Play => working({ client: '10.0.0.9:41000', at, ...o })
+const killer = (at = '2026-01-01T00:00:02Z', o: Parameters<typeof working>[0] = {}): Play =>
+  working({ client: '10.0.0.9:41000', at, ...o })
 
 describe('the KILL is in the capture', () => {
   it('in the middle of a query: certain, an error, with both frames', () => {
@@ -67,7 +68,10 @@ describe('the KILL is in the capture', () => {
     const victim = working().as('query').query('SELECT SLEEP(9)')
     const k = killer().kill(victim.connectionId)
     together(victim, k)
-    victim.as('1317').answer(err(1317, '70100', 'Query execution was interrupted')).close('server')
+    victim
+      .as('1317')
+      .answer(err(1317, '70100', 'Query execution was interrupted'))
+      .close('server')
     const j = judge([victim, k.quit()])
     const f = j.only(RULE)
     expect(f).toMatchObject({ severity: 'error', detail: { errorCode: 1317 } })
@@ -116,7 +120,9 @@ describe('the server names it', () => {
   ] as const) {
     it(`${code} as the answer, then the close: certain without seeing the KILL`, () => {
       const p = working().query('SELECT SLEEP(9)').wait('2s').as('err')
-      p.answer(err(code, '70100', text)).as('fin').server.fin()
+      p.answer(err(code, '70100', text))
+        .as('fin')
+        .server.fin()
       p.client.fin()
       const j = judge(p)
       const f = j.only(RULE)
@@ -126,7 +132,11 @@ describe('the server names it', () => {
   }
 
   it('1317 and the close at once: likely', () => {
-    const p = working().query('SELECT SLEEP(9)').wait('2s').answer(err(1317, '70100', 'Query execution was interrupted')).close('server')
+    const p = working()
+      .query('SELECT SLEEP(9)')
+      .wait('2s')
+      .answer(err(1317, '70100', 'Query execution was interrupted'))
+      .close('server')
     expect(judge(p).only(RULE)).toMatchObject({ severity: 'error', confidence: 'likely' })
   })
 })
@@ -136,7 +146,10 @@ describe('stays quiet', () => {
     const victim = working().query('SELECT SLEEP(9)')
     const k = killer().kill(victim.connectionId, 'QUERY')
     together(victim, k)
-    victim.answer(err(1317, '70100', 'Query execution was interrupted')).query('SELECT 1', rows(1)).quit()
+    victim
+      .answer(err(1317, '70100', 'Query execution was interrupted'))
+      .query('SELECT 1', rows(1))
+      .quit()
     expectQuiet(judge([victim, k.quit()]), RULE)
   })
 

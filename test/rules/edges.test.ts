@@ -3,7 +3,7 @@
  * SYN, streams that have no end of answer, requests in TLS that may have none.
  */
 import { describe, expect, it } from 'vitest'
-import { CLIENT_IP, err, expectQuiet, judge, ok, type Play, play, rows, working } from './kit.ts'
+import { CLIENT_IP, err, expectQuiet, judge, ok, type Play, play, prepared, rows, working } from './kit.ts'
 import { SEALED_QUIT, sealedCommand, tlsSession } from './stories.ts'
 
 describe('one direction only', () => {
@@ -26,30 +26,76 @@ describe('one direction only', () => {
 
 describe('the capture lost the answer, the client has it', () => {
   it('then the server closes an idle connection', () => {
-    expectQuiet(judge(working().query('SELECT 1', rows(1)).query('SELECT 2').miss(1).answer(rows(1)).wait('10s').close('server')))
+    expectQuiet(
+      judge(working().query('SELECT 1', rows(1)).query('SELECT 2').miss(1).answer(rows(1)).wait('10s').close('server')),
+    )
   })
 
   it('then the client closes without COM_QUIT at a round time', () => {
-    expectQuiet(judge(working().query('SELECT 1', rows(1)).query('SELECT 2').miss(1).answer(rows(1)).wait('3s').close('client')))
+    expectQuiet(
+      judge(working().query('SELECT 1', rows(1)).query('SELECT 2').miss(1).answer(rows(1)).wait('3s').close('client')),
+    )
   })
 
   it('in the middle of a large result', () => {
     const p = working().query('SELECT 1', rows(1)).query('SELECT big').miss(3)
-    p.answer(rows(60, { cell: () => 'x'.repeat(300) })).query('SELECT 2', rows(1)).wait('3s').close('client')
+    p.answer(rows(60, { cell: () => 'x'.repeat(300) }))
+      .query('SELECT 2', rows(1))
+      .wait('3s')
+      .close('client')
     expectQuiet(judge(p))
   })
 
   it('cut by the snapshot length', () => {
-    const p = working().query('SELECT 1', rows(20, { cell: () => 'x'.repeat(300) })).wait('3s').query('SELECT 2', rows(3)).wait('2s').close('server')
+    const p = working()
+      .query('SELECT 1', rows(20, { cell: () => 'x'.repeat(300) }))
+      .wait('3s')
+      .query('SELECT 2', rows(3))
+      .wait('2s')
+      .close('server')
     expectQuiet(judge(p, { snaplen: 96 }))
   })
 })
 
+describe('a command came to light late', () => {
+  it('held up behind a hole, while its answer was already there', () => {
+    const p = working()
+      .miss(1)
+      .query('SELECT 1')
+      .answer(rows(1))
+      .query('SELECT 2', err(1064, '42000', 'syntax'))
+    expectQuiet(judge(p.wait('10s').close('client')))
+  })
+
+  it('a pipelining client: which answer was lost is unknown', () => {
+    const p = working().query('SELECT 1').query('SELECT 2').answer(rows(1)).answer(rows(1)).query('SELECT 3').miss(2)
+    p.answer(rows(25, { cell: () => 'x'.repeat(180) })).query('COMMIT', ok())
+    expectQuiet(judge(p.wait('10s').close('client')))
+  })
+})
+
 describe('begun mid-stream', () => {
-  const old = (o: Parameters<typeof play>[0] = {}) => play(o).unseen((u) => u.connect().login().query('SELECT 0', rows(1)).query('SELECT 1'))
+  const old = (o: Parameters<typeof play>[0] = {}) =>
+    play(o).unseen((u) => u.connect().login().query('SELECT 0', rows(1)).query('SELECT 1'))
 
   it('between a command and its answer, closed by the server later', () => {
     expectQuiet(judge(old().answer(rows(1)).wait('10s').close('server')))
+  })
+
+  it('an answer of which nobody knows where it ends (CLIENT_DEPRECATE_EOF)', () => {
+    const p = play()
+      .unseen((u) => u.connect().login())
+      .command(0x16, 'SELECT 1', prepared(9, 0, 1))
+    expectQuiet(judge(p.wait('10s').close('server')))
+  })
+
+  it('the only answer was not captured, but acknowledged', () => {
+    const p = play()
+      .unseen((u) => u.connect().login())
+      .query('SELECT 1')
+      .miss(1)
+      .answer(rows(1))
+    expectQuiet(judge(p.wait('10s').close('server')))
   })
 
   it('closed before anything was said: nothing is known', () => {
@@ -58,10 +104,21 @@ describe('begun mid-stream', () => {
   })
 
   it('on ports that do not tell who is who: the sides are told by content', () => {
-    const p = old({ client: `${CLIENT_IP}:50000`, server: '10.0.0.2:45000' }).answer(rows(1)).query('SELECT 2', rows(2)).query('SELECT 3', rows(1))
+    const p = old({ client: `${CLIENT_IP}:50000`, server: '10.0.0.2:45000' })
+      .answer(rows(1))
+      .query('SELECT 2', rows(2))
+      .query('SELECT 3', rows(1))
     const j = judge(p.query('SELECT SLEEP(9)').wait('3s').close('client'))
     for (const f of j.accusations) expect(f.culprit).toMatchObject({ role: 'client', address: CLIENT_IP })
-    expectQuiet(judge(old({ client: `${CLIENT_IP}:50000`, server: '10.0.0.2:45000' }).answer(rows(1)).query('SELECT 2', rows(2)).wait('3s').close('server')))
+    expectQuiet(
+      judge(
+        old({ client: `${CLIENT_IP}:50000`, server: '10.0.0.2:45000' })
+          .answer(rows(1))
+          .query('SELECT 2', rows(2))
+          .wait('3s')
+          .close('server'),
+      ),
+    )
   })
 })
 
@@ -95,12 +152,21 @@ describe('commands of their own kind', () => {
   })
 
   it('COM_CHANGE_USER refused, then closed by the server', () => {
-    const p = working().command(0x11, Uint8Array.of(...Buffer.from('bob\0'), 0, ...Buffer.from('shop\0')), err(1045, '28000', 'Access denied')).close('server')
+    const p = working()
+      .command(
+        0x11,
+        Uint8Array.of(...Buffer.from('bob\0'), 0, ...Buffer.from('shop\0')),
+        err(1045, '28000', 'Access denied'),
+      )
+      .close('server')
     expectQuiet(judge(p))
   })
 
   it('COM_CHANGE_USER accepted, then an idle close', () => {
-    const p = working().command(0x11, Uint8Array.of(...Buffer.from('bob\0'), 0, ...Buffer.from('shop\0')), ok()).wait('9s').close('server')
+    const p = working()
+      .command(0x11, Uint8Array.of(...Buffer.from('bob\0'), 0, ...Buffer.from('shop\0')), ok())
+      .wait('9s')
+      .close('server')
     expectQuiet(judge(p))
   })
 
@@ -152,7 +218,11 @@ describe('TLS without keys', () => {
 describe('two connections on one pair of endpoints', () => {
   it('the second begins while the first still waited', () => {
     const a = working().query('SELECT SLEEP(9)').wait('3s')
-    const b = play({ at: '2026-01-01T00:00:10Z', isn: { client: 77, server: 99 } }).connect().login().query('SELECT 1', rows(1)).quit()
+    const b = play({ at: '2026-01-01T00:00:10Z', isn: { client: 77, server: 99 } })
+      .connect()
+      .login()
+      .query('SELECT 1', rows(1))
+      .quit()
     expectQuiet(judge([a, b]))
   })
 })

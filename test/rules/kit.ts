@@ -22,10 +22,25 @@ export interface Judged {
   capture: Capture
 }
 
+/** The rules of the last resort for cuts, and those about the client: what they say when no timer, crash or path is to blame. */
+export const CUT_RULES = [
+  'connection-killed',
+  'client-timeout',
+  'client-vanished',
+  'client-no-quit',
+  'query-cancelled',
+  'rst-after-query',
+]
+
+export interface JudgeOptions extends CaptureOptions {
+  /** Rules to run: CUT_RULES unless given; 'all' for every rule, as users run them. */
+  rules?: readonly string[] | 'all'
+}
+
 /** Analyses one capture of these plays. A rule that throws fails the test. */
-export function judge(plays: Play | readonly Play[], o: CaptureOptions = {}): Judged {
+export function judge(plays: Play | readonly Play[], o: JudgeOptions = {}): Judged {
   const made = capture(plays, o)
-  const report = analyzeBuffer(INPUT, made.bytes)
+  const report = analyzeBuffer(INPUT, made.bytes, o.rules === 'all' ? {} : { rules: [...(o.rules ?? CUT_RULES)] })
   expect(report.bugs ?? []).toEqual([])
   const of = (rule: string) => report.findings.filter((f) => f.rule === rule)
   return {

@@ -1,6 +1,20 @@
 /** rst-after-query: every way it fires, every look-alike that must stay quiet. */
 import { describe, expect, it } from 'vitest'
-import { CLIENT_IP, err, expectQuiet, judge, measured, ok, outcomeOf, play, rows, says, SERVER_IP, several, working } from './kit.ts'
+import {
+  CLIENT_IP,
+  err,
+  expectQuiet,
+  judge,
+  measured,
+  ok,
+  outcomeOf,
+  play,
+  rows,
+  SERVER_IP,
+  says,
+  several,
+  working,
+} from './kit.ts'
 import { doubled, legs, PROXY_IP, SEALED_QUIT, sealedCommand, tlsSession, together } from './stories.ts'
 
 const RULE = 'rst-after-query'
@@ -41,7 +55,9 @@ describe('cut while a command is outstanding', () => {
     const p = working().query('SELECT * FROM t', rows(1))
     p.query('SELECT big')
     const half = rows(40, { cell: () => 'x'.repeat(200) })({ deprecateEof: true, binary: false }, false)
-    p.answer(() => half.slice(0, 30)).as('reset').server.rst()
+    p.answer(() => half.slice(0, 30))
+      .as('reset')
+      .server.rst()
     const f = judge(p).only(RULE)
     expect(outcomeOf(f)).toBe('response-begun')
     expect(f.occurrences[0]!.statement).toBe('SELECT big')
@@ -49,7 +65,10 @@ describe('cut while a command is outstanding', () => {
 
   it('FIN between two results of one command', () => {
     const first = several(ok(), ok())({ deprecateEof: true, binary: false }, false)[0]!
-    const p = working().as('call').query('CALL p()').answer(() => [first])
+    const p = working()
+      .as('call')
+      .query('CALL p()')
+      .answer(() => [first])
     p.wait('1s').server.fin()
     p.client.fin()
     const j = judge(p)
@@ -75,7 +94,14 @@ describe('cut while a command is outstanding', () => {
   })
 
   it('pipelined commands: the oldest without an answer is the lost one', () => {
-    const p = working().as('first').query('SELECT 1').as('second').query('SELECT 2').answer(rows(1)).wait('1s').as('reset')
+    const p = working()
+      .as('first')
+      .query('SELECT 1')
+      .as('second')
+      .query('SELECT 2')
+      .answer(rows(1))
+      .wait('1s')
+      .as('reset')
     p.server.rst()
     const j = judge(p)
     const o = j.only(RULE).occurrences[0]!
@@ -101,7 +127,11 @@ describe('cut while a command is outstanding', () => {
   })
 
   it('the server names its reason before it closes (1053)', () => {
-    const p = working().query('SELECT SLEEP(9)').wait('1s').as('1053').unsolicited(err(1053, '08S01', 'Server shutdown in progress'))
+    const p = working()
+      .query('SELECT SLEEP(9)')
+      .wait('1s')
+      .as('1053')
+      .unsolicited(err(1053, '08S01', 'Server shutdown in progress'))
     p.server.fin()
     p.client.fin()
     const j = judge(p)
@@ -120,7 +150,11 @@ describe('cut while a command is outstanding', () => {
   })
 
   it('a session begun before the capture: less sure of the sides, still reported', () => {
-    const p = play().unseen((u) => u.connect().login()).query('SELECT 1', rows(1)).wait('1s').as('query')
+    const p = play()
+      .unseen((u) => u.connect().login())
+      .query('SELECT 1', rows(1))
+      .wait('1s')
+      .as('query')
     p.query('SELECT 2').wait('1s').server.rst()
     const j = judge(p)
     const f = j.only(RULE)
@@ -137,7 +171,11 @@ describe('closed while idle and used again', () => {
     p.mute('server').wait('3s').as('query').query('UPDATE t SET a = 1').as('refused').server.rst({ flags: 4 })
     const j = judge(p)
     const f = j.only(RULE)
-    expect(f).toMatchObject({ severity: 'error', detail: { how: 'reused', close: 'fin' }, culprit: { role: 'server', address: SERVER_IP } })
+    expect(f).toMatchObject({
+      severity: 'error',
+      detail: { how: 'reused', close: 'fin' },
+      culprit: { role: 'server', address: SERVER_IP },
+    })
     const o = f.occurrences[0]!
     expect(o).toMatchObject({ outcome: 'not-delivered', statement: 'UPDATE t SET a = 1' })
     expect(says(j, o, 'fin')).toContain('the first close')
@@ -206,7 +244,11 @@ describe('through a proxy', () => {
     p.client.fin()
     const j = judge(p)
     const f = j.only(RULE)
-    expect(f).toMatchObject({ confidence: 'possible', culprit: { role: 'proxy', address: '10.0.0.5' }, detail: { how: 'proxy-error' } })
+    expect(f).toMatchObject({
+      confidence: 'possible',
+      culprit: { role: 'proxy', address: '10.0.0.5' },
+      detail: { how: 'proxy-error' },
+    })
     expect(says(j, f.occurrences[0]!, '2013')).toContain('2013')
     expect(outcomeOf(f)).toBe('delivered-unknown')
   })
@@ -283,13 +325,17 @@ describe('stays quiet', () => {
   })
 
   it('the capture begins between a query and its answer', () => {
-    const p = play().unseen((u) => u.connect().login().query('SELECT 1')).answer(rows(1))
+    const p = play()
+      .unseen((u) => u.connect().login().query('SELECT 1'))
+      .answer(rows(1))
     p.query('SELECT 2', rows(1)).quit()
     expectQuiet(judge(p), RULE)
   })
 
   it('the capture stops before the answer and sees no close', () => {
-    const p = working().query('SELECT 1').unseen((u) => u.answer(rows(1)).quit())
+    const p = working()
+      .query('SELECT 1')
+      .unseen((u) => u.answer(rows(1)).quit())
     expectQuiet(judge(p), RULE)
   })
 
@@ -322,7 +368,13 @@ describe('stays quiet', () => {
   })
 
   it('an answer that the capture missed', () => {
-    const p = working().query('SELECT 1').miss(2).answer(rows(1)).query('SELECT 2', rows(1)).query('SELECT 3', rows(2)).quit()
+    const p = working()
+      .query('SELECT 1')
+      .miss(2)
+      .answer(rows(1))
+      .query('SELECT 2', rows(1))
+      .query('SELECT 3', rows(2))
+      .quit()
     expectQuiet(judge(p), RULE)
   })
 
@@ -334,23 +386,48 @@ describe('stays quiet', () => {
   })
 
   it('COM_STMT_SEND_LONG_DATA outstanding, which has no answer', () => {
-    const p = working().prepare('INSERT INTO t VALUES (?)', 1, 1).command(0x18, Uint8Array.of(1, 0, 0, 0, 0, 0, 65, 66)).wait('1s')
+    const p = working()
+      .prepare('INSERT INTO t VALUES (?)', 1, 1)
+      .command(0x18, Uint8Array.of(1, 0, 0, 0, 0, 0, 65, 66))
+      .wait('1s')
     p.server.fin()
     p.client.fin()
     expectQuiet(judge(p), RULE)
   })
 
   it('several results, all of them whole, then an orderly end', () => {
-    expectQuiet(judge(working().query('CALL p()', several(rows(1), rows(2), ok())).quit()), RULE)
+    expectQuiet(
+      judge(
+        working()
+          .query('CALL p()', several(rows(1), rows(2), ok()))
+          .quit(),
+      ),
+      RULE,
+    )
   })
 
   it('pipelined commands that are all answered', () => {
-    const p = working().query('SELECT 1').query('SELECT 2').query('SELECT 3').answer(rows(1)).answer(rows(1)).answer(rows(1)).quit()
+    const p = working()
+      .query('SELECT 1')
+      .query('SELECT 2')
+      .query('SELECT 3')
+      .answer(rows(1))
+      .answer(rows(1))
+      .answer(rows(1))
+      .quit()
     expectQuiet(judge(p), RULE)
   })
 
   it('ordinary SQL errors', () => {
-    expectQuiet(judge(working().query('SELEC', err(1064, '42000', 'syntax')).query('SELECT 1', rows(1)).quit()), RULE)
+    expectQuiet(
+      judge(
+        working()
+          .query('SELEC', err(1064, '42000', 'syntax'))
+          .query('SELECT 1', rows(1))
+          .quit(),
+      ),
+      RULE,
+    )
   })
 
   it('the client closed first with a command outstanding: another rule’s matter', () => {

@@ -55,4 +55,3 @@ export function doubled(p: Play): Play {
   p.wire.frames.splice(0, p.wire.frames.length, ...all)
   return p
 }
-

@@ -29,8 +29,9 @@ const CODES: ReadonlySet<number> = new Set(REASONS.keys())
 const HANGS_UP = 500 * NS_PER_MS
 /** Login, answer to an auth switch, password after "full authentication", one more factor. */
 const LOGIN_RECORDS = 4
-/** TLS record of an ERR for a login: header, code, state and a sentence, sealed. A bare OK is shorter. */
-const ERR_RECORD = 60
+/** TLS record of an ERR for a login: header, code, state and a sentence, sealed. A bare OK is shorter, a session ticket longer. */
+const ERR_RECORD_LEAST = 60
+const ERR_RECORD_MOST = 200
 /** A driver that cannot answer an authentication request closes at once. */
 const DECLINES = NS_PER_SECOND
 
@@ -178,13 +179,15 @@ function behindTls(s: Session, fleet: Fleet): Refused | null {
   if (s.mysql.authenticatedFrame > 0 || s.mysql.loginFrame > 0) return null
   const [login, answer] = tls.lastRecordAt
   const [sent, heard] = tls.records
+  const length = tls.lastRecordLength[SERVER]
   if (
     sent === 0 ||
     sent > LOGIN_RECORDS ||
     heard === 0 ||
     answer <= login ||
     first.at - answer > HANGS_UP ||
-    tls.lastRecordLength[SERVER] < ERR_RECORD
+    length < ERR_RECORD_LEAST ||
+    length > ERR_RECORD_MOST
   )
     return null
   // An alert ahead of the answer is about TLS; the server's close_notify comes with its close.
@@ -207,7 +210,7 @@ function behindTls(s: Session, fleet: Fleet): Refused | null {
       {
         kind: 'frames',
         frames: [first.lastServerDataFrame],
-        says: `the server’s last answer: a record of ${tls.lastRecordLength[SERVER]} bytes, long for an OK`,
+        says: `the server’s last answer: a record of ${length} bytes, as long as an ERR, long for an OK`,
       },
       closeEvidence(s, first),
       {

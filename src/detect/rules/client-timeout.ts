@@ -14,15 +14,37 @@ export default defineRule({
       'The client closed first, without COM_QUIT, while the answer to a command was still to come, after a wait that looks like a timer (whole or half seconds), ' +
       'or together with its own KILL from a second connection.',
     why: 'The server goes on with the statement: it may take effect although the application was told that it failed. The server later logs an aborted connection that it did not cause.',
-    cannotTell: 'Which timer it was (socketTimeout, read_timeout, a context deadline), and a process that died exactly on a half second.',
+    cannotTell:
+      'Which timer it was (socketTimeout, read_timeout, a context deadline), and a process that died exactly on a half second.',
     fix: [
-      { text: 'Raise the read timeout above the slowest statement that is meant to finish, or make that statement faster', config: 'Connector/J socketTimeout; PyMySQL read_timeout; go-sql-driver readTimeout; mysql2 query timeout' },
-      { text: 'Bound statements on the server instead, where the answer is an error and the connection lives', config: 'MySQL max_execution_time; MariaDB max_statement_time' },
+      {
+        text: 'Raise the read timeout above the slowest statement that is meant to finish, or make that statement faster',
+        config: 'Connector/J socketTimeout; PyMySQL read_timeout; go-sql-driver readTimeout; mysql2 query timeout',
+      },
+      {
+        text: 'Bound statements on the server instead, where the answer is an error and the connection lives',
+        config: 'MySQL max_execution_time; MariaDB max_statement_time',
+      },
     ],
     needs: ['mysql'],
-    quiet: ['COM_QUIT', 'the server or a proxy closed first', 'a client that was idle', 'a request that the network swallowed (silent-drop)', 'a proxy’s server leg that the proxy closed on its own'],
-    references: [{ title: 'MySQL manual: Communication Errors and Aborted Connections', url: 'https://dev.mysql.com/doc/refman/8.4/en/communication-errors.html' }],
-    detail: { waitedSeconds: 'time from the command to the close; from the beginning of the connection where that is the timer (a connect timeout)', killedOwn: 'true when the client also sent KILL for this connection' },
+    quiet: [
+      'COM_QUIT',
+      'the server or a proxy closed first',
+      'a client that was idle',
+      'a request that the network swallowed (silent-drop)',
+      'a proxy’s server leg that the proxy closed on its own',
+    ],
+    references: [
+      {
+        title: 'MySQL manual: Communication Errors and Aborted Connections',
+        url: 'https://dev.mysql.com/doc/refman/8.4/en/communication-errors.html',
+      },
+    ],
+    detail: {
+      waitedSeconds:
+        'time from the command to the close; from the beginning of the connection where that is the timer (a connect timeout)',
+      killedOwn: 'true when the client also sent KILL for this connection',
+    },
     sample: 'client-timeout',
   },
   session(s, ctx) {
@@ -31,9 +53,22 @@ export default defineRule({
     if (close === null || close.reading !== 'timeout' || close.waiting === null) return
     const { first, waiting, waited, connecting, kill } = close
     const app = close.front ?? s
-    const evidence: RuleEvidence[] = [...commandEvidence(waiting), closeEvidence(s, first), seconds(connecting ? 'since the connection began' : 'waited for the answer', waited, 'whole and half seconds are timers')]
+    const evidence: RuleEvidence[] = [
+      ...commandEvidence(waiting),
+      closeEvidence(s, first),
+      seconds(
+        connecting ? 'since the connection began' : 'waited for the answer',
+        waited,
+        'whole and half seconds are timers',
+      ),
+    ]
     if (kill !== null) {
-      evidence.push({ kind: 'frames', frames: [kill.frame], says: `KILL ${kill.query ? 'QUERY ' : ''}${kill.connectionId} sent by the same client`, of: kill.by })
+      evidence.push({
+        kind: 'frames',
+        frames: [kill.frame],
+        says: `KILL ${kill.query ? 'QUERY ' : ''}${kill.connectionId} sent by the same client`,
+        of: kill.by,
+      })
     }
     ctx.report({
       session: s,
@@ -50,7 +85,10 @@ export default defineRule({
       statement: waiting.text,
       outcome: waiting.outcome,
       evidence,
-      excluded: ['the server: it had not closed and sent no error before the client’s close', 'an orderly end: no COM_QUIT'],
+      excluded: [
+        'the server: it had not closed and sent no error before the client’s close',
+        'an orderly end: no COM_QUIT',
+      ],
       remedy: this.meta.fix,
     })
   },

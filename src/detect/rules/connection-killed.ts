@@ -10,6 +10,8 @@ import { defineRule, type RuleEvidence } from '../rule.ts'
 const KILLED = new Set([1927, 3169])
 /** ER_QUERY_INTERRUPTED: a killed query whose connection closes at once was a killed connection. */
 const INTERRUPTED = 1317
+/** ER_SERVER_SHUTDOWN: MySQL says it to a killed connection too; it is true only when all others end as well. */
+const SHUTDOWN = 1053
 /** The killer's thread closes the victim's socket itself; a busy server may take a while to come to it. */
 const KILL_TO_CLOSE = 5 * NS_PER_SECOND
 const ERROR_TO_CLOSE = NS_PER_SECOND
@@ -47,7 +49,7 @@ export default defineRule({
     if (s.mysql === null || first === null || first.by !== SERVER || s.ending.quit) return
     const id = s.mysql.greeting?.connectionId ?? 0
     const kill = killOf(s, id, ctx.fleet)
-    const named = namedError(s, first.at)
+    const named = namedError(s, first.at, ctx.fleet)
     if (kill === null && named === null) return
     const lost = s.ending.lost ?? first.outstanding
     const interrupted = lost !== null || named?.phase === 'reply'
@@ -97,9 +99,14 @@ function killOf(s: Session, id: number, fleet: Fleet): Kill | null {
   )
 }
 
-function namedError(s: Session, close: number): ErrorFact | null {
+function namedError(s: Session, close: number, fleet: Fleet): ErrorFact | null {
   const e = s.mysql!.errorFacts.at(-1)
   if (e === undefined || e.at > close || close - e.at > ERROR_TO_CLOSE) return null
   if (KILLED.has(e.code)) return e
+  if (e.code === SHUTDOWN) return livesOn(s, close, fleet) ? e : null
   return e.code === INTERRUPTED && e.phase === 'reply' ? e : null
 }
+
+/** Another connection, begun before, still hears the server afterwards. */
+const livesOn = (s: Session, close: number, fleet: Fleet): boolean =>
+  fleet.sessions.some((t) => t !== s && t.server === s.server && t.input === s.input && t.startAt < close && t.sides[SERVER].lastDataAt > close + NS_PER_SECOND / 10)

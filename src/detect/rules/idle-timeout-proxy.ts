@@ -48,7 +48,8 @@ export default defineRule({
   session(s, ctx) {
     const closes = idleCloses(ctx.fleet, ctx.explained)
     const v = closes.of(s)
-    if (v === undefined || v.rule !== this.meta.id || ctx.explained(s) || !isTold(v, closes.verdicts)) return
-    ctx.report(idleVerdict(s, v, this.meta.fix))
+    if (v === undefined || v.rule !== this.meta.id || ctx.explained(s)) return
+    if (isTold(v, closes)) ctx.report(idleVerdict(s, v, this.meta.fix))
+    else ctx.settle(s)
   },
 })

@@ -9,13 +9,23 @@ import connectTimeout from './connect-timeout.ts'
 import connectionKilled from './connection-killed.ts'
 import handshakeTimeout from './handshake-timeout.ts'
 import hostBlocked from './host-blocked.ts'
-import probeWithoutHandshake from './probe-without-handshake.ts'
-import proxyProtocolMismatch from './proxy-protocol-mismatch.ts'
 import idleTimeoutProxy from './idle-timeout-proxy.ts'
 import idleTimeoutServer from './idle-timeout-server.ts'
+import injectedReset from './injected-reset.ts'
 import middleboxReset from './middlebox-reset.ts'
+import netWriteTimeout from './net-write-timeout.ts'
+import packetLoss from './packet-loss.ts'
+import packetOutOfOrder from './packet-out-of-order.ts'
+import packetTooLarge from './packet-too-large.ts'
+import pmtuBlackHole from './pmtu-black-hole.ts'
+import portReuse from './port-reuse.ts'
+import probeWithoutHandshake from './probe-without-handshake.ts'
+import proxyProtocolMismatch from './proxy-protocol-mismatch.ts'
+import proxyShutdown from './proxy-shutdown.ts'
 import queryCancelled from './query-cancelled.ts'
 import rstAfterQuery from './rst-after-query.ts'
+import serverCrash from './server-crash.ts'
+import serverShutdown from './server-shutdown.ts'
 import silentDrop from './silent-drop.ts'
 import tooManyConnections from './too-many-connections.ts'
 import wrongProtocol from './wrong-protocol.ts'
@@ -31,13 +41,23 @@ export const RULES: readonly Rule[] = [
   connectTimeout,
   probeWithoutHandshake,
   connectionKilled,
+  packetTooLarge,
+  netWriteTimeout,
+  serverShutdown,
+  serverCrash,
+  proxyShutdown,
+  pmtuBlackHole,
   silentDrop,
   middleboxReset,
+  injectedReset,
   idleTimeoutServer,
   idleTimeoutProxy,
+  packetOutOfOrder,
   clientTimeout,
   clientVanished,
   rstAfterQuery,
   clientNoQuit,
   queryCancelled,
+  portReuse,
+  packetLoss,
 ]

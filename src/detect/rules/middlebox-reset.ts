@@ -57,7 +57,7 @@ export default defineRule({
     const alive = survivors(s, ctx.fleet, f.idle)
     const confidence: Confidence = f.elsewhere !== null ? 'certain' : f.odd.length > 0 && alive.outlived === 0 ? 'likely' : 'possible'
     // Longer silences on the same way survived and nothing about the RST is odd: then it was not forgotten for being idle.
-    if (confidence === 'possible' && alive.outlived > 0) return
+    if (f.elsewhere === null && f.odd.length === 0 && alive.outlived > 0) return
     const front = ctx.fleet.frontLeg(s)
     ctx.report({
       session: s,

@@ -56,10 +56,10 @@ export default defineRule({
     const evidence: RuleEvidence[] = command === null ? [] : commandEvidence(command).map((e) => ({ ...e, of: root }))
     if (bytes > 0) evidence.push({ kind: 'measure', name: 'size of the request', value: bytes, unit: 'B', compared: 'max_allowed_packet' })
     if (error !== null) evidence.push({ kind: 'frames', frames: [error.frame], says: `the server said ${error.code} ${error.message}`, of: root })
-    if (first !== null) evidence.push(closeEvidence(s, first))
+    if (first !== null && (error === null || first.at - error.at < STILL_SENDING)) evidence.push(closeEvidence(s, first))
     ctx.report({
       session: s,
-      at: first?.at ?? error!.at,
+      at: error?.at ?? first!.at,
       cause: `too large ${root.server}`,
       severity: 'error',
       confidence: error !== null ? 'certain' : command?.complete === false ? 'likely' : 'possible',

@@ -4,12 +4,20 @@
  */
 import { CLIENT, SERVER } from '../../core/direction.ts'
 import { formatDuration, NS_PER_MS } from '../../core/time.ts'
+import { commandName as commandOf } from '../../mysql/commands.ts'
 import type { Confidence } from '../../report/model.ts'
 import type { CommandFact, ErrorFact, FirstClose, Session } from '../../session/session.ts'
 import { STREAMS } from '../client-close.ts'
-import { acceptingSide, closeEvidence, commandEvidence, commandWords, networkExcluded, seconds, silenceEvidence } from '../describe.ts'
+import {
+  acceptingSide,
+  closeEvidence,
+  commandEvidence,
+  commandWords,
+  networkExcluded,
+  seconds,
+  silenceEvidence,
+} from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
-import { commandName as commandOf } from '../../mysql/commands.ts'
 import { type Culprit, defineRule, type RuleContext, type RuleEvidence, type Verdict } from '../rule.ts'
 
 /** A proxy that closes its own server leg this soon after sending a command did not wait for an answer. */
@@ -51,7 +59,10 @@ export default defineRule({
       'Why that process closed: a crash, KILL, an out-of-memory kill and a proxy’s internal error look alike on one connection. ' +
       'From one capture point a transparent device can also speak in the server’s name. The log of the process named here, at the time named, decides.',
     fix: [
-      { text: 'Read the log of the process that closed, at the second of the close', config: 'MySQL: SET PERSIST log_error_verbosity=3' },
+      {
+        text: 'Read the log of the process that closed, at the second of the close',
+        config: 'MySQL: SET PERSIST log_error_verbosity=3',
+      },
       { text: 'Let the pool check connections before use, and retry only what is marked safe to retry', config: '' },
     ],
     needs: ['mysql'],
@@ -64,8 +75,14 @@ export default defineRule({
       'commands that have no answer (COM_STMT_CLOSE, COM_STMT_SEND_LONG_DATA)',
     ],
     references: [
-      { title: 'RFC 9293 3.10.7.4, segments that arrive', url: 'https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4' },
-      { title: 'MySQL manual: Lost connection to MySQL server', url: 'https://dev.mysql.com/doc/refman/8.4/en/error-lost-connection.html' },
+      {
+        title: 'RFC 9293 3.10.7.4, segments that arrive',
+        url: 'https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4',
+      },
+      {
+        title: 'MySQL manual: Lost connection to MySQL server',
+        url: 'https://dev.mysql.com/doc/refman/8.4/en/error-lost-connection.html',
+      },
     ],
     detail: {
       how: 'outstanding: cut before the answer was whole; reused: closed while idle, a later command was refused; proxy-error: a proxy answered with a client library’s error and closed',
@@ -77,9 +94,34 @@ export default defineRule({
   session(s, ctx) {
     if (ctx.explained(s)) return
     const cut = serverSideCut(s, ctx.fleet) ?? proxyOnItsServerLeg(s, ctx.fleet) ?? proxyError(s, ctx.fleet)
-    if (cut !== null) ctx.report(verdict(s, cut, ctx))
+    const v = cut === null ? idleServerLeg(s, ctx) : verdict(s, cut, ctx)
+    if (v !== null) ctx.report(v)
   },
 })
+
+/**
+ * A proxy closed both legs while idle, and the client’s next command was lost: its server leg, on which nothing was
+ * outstanding, died of the same cause.
+ */
+function idleServerLeg(s: Session, ctx: RuleContext): Verdict | null {
+  const first = s.ending.first
+  const front = ctx.fleet.frontLeg(s)
+  if (front === null || first === null || first.by !== CLIENT || s.ending.quit || ctx.explained(front)) return null
+  const cut = serverSideCut(front, ctx.fleet)
+  if (cut === null || cut.root.session !== s || Math.abs(cut.first.at - first.at) > SAME_MOMENT) return null
+  const own = closeEvidence(s, first)
+  const v = verdict(front, cut, ctx)
+  const evidence = v.evidence.filter((e) => e.of !== s).map((e) => ({ ...e, of: e.of ?? front }))
+  return {
+    ...v,
+    session: s,
+    at: first.at,
+    command: null,
+    statement: null,
+    outcome: 'none',
+    evidence: [own, ...evidence],
+  }
+}
 
 /** The accepting side closed first and a command got no whole answer. */
 function serverSideCut(s: Session, fleet: Fleet): Cut | null {
@@ -108,7 +150,7 @@ function serverSideCut(s: Session, fleet: Fleet): Cut | null {
 function proxyOnItsServerLeg(s: Session, fleet: Fleet): Cut | null {
   const { first, lost } = s.ending
   if (first === null || lost === null || first.by !== CLIENT || s.ending.quit || !lost.complete) return null
-  if (!fleet.isProxy(s.clientIp) || lost.replyFrame > 0 && lost.replyAt <= first.at) return null
+  if (!fleet.isProxy(s.clientIp) || (lost.replyFrame > 0 && lost.replyAt <= first.at)) return null
   const front = fleet.frontLeg(s)
   const left = front?.ending.first
   if (left != null && left.by === CLIENT && left.at <= first.at) return null
@@ -122,7 +164,9 @@ function proxyOnItsServerLeg(s: Session, fleet: Fleet): Cut | null {
     confidence: front === null ? 'possible' : 'likely',
     how: 'outstanding',
     extra: [],
-    excluded: [`the server: ${s.serverIp} had not closed, sent no error${lost.replyFrame > 0 ? ' and answered all the same' : ''}`],
+    excluded: [
+      `the server: ${s.serverIp} had not closed, sent no error${lost.replyFrame > 0 ? ' and answered all the same' : ''}`,
+    ],
   }
 }
 
@@ -138,7 +182,11 @@ function proxyError(s: Session, fleet: Fleet): Cut | null {
   const backFirst = back?.ending.first ?? null
   let culprit: Culprit = { role: 'proxy', address: s.serverIp, product: acceptingSide(s, fleet).product }
   const extra: RuleEvidence[] = [
-    { kind: 'frames', frames: [error.frame], says: `ERR ${error.code} ${error.message}: an error of client libraries, so a proxy wrote it` },
+    {
+      kind: 'frames',
+      frames: [error.frame],
+      says: `ERR ${error.code} ${error.message}: an error of client libraries, so a proxy wrote it`,
+    },
   ]
   let lost: CommandFact | null = null
   let root = { session: s, first }
@@ -147,7 +195,13 @@ function proxyError(s: Session, fleet: Fleet): Cut | null {
     root = { session: back, first: backFirst }
     lost = back.ending.lost
     if (backFirst.by === SERVER) culprit = acceptingSide(back, fleet)
-    else extra.push({ kind: 'frames', frames: [backFirst.lastServerDataFrame], says: `the server, ${back.server}, had answered until then`, of: back })
+    else
+      extra.push({
+        kind: 'frames',
+        frames: [backFirst.lastServerDataFrame],
+        says: `the server, ${back.server}, had answered until then`,
+        of: back,
+      })
   }
   lost ??= {
     op: error.op,
@@ -162,7 +216,16 @@ function proxyError(s: Session, fleet: Fleet): Cut | null {
     replyAt: error.at,
     idleBefore: 0,
   }
-  return { lost, first, root, culprit, confidence: back === null ? 'possible' : 'likely', how: 'proxy-error', extra, excluded: [] }
+  return {
+    lost,
+    first,
+    root,
+    culprit,
+    confidence: back === null ? 'possible' : 'likely',
+    how: 'proxy-error',
+    extra,
+    excluded: [],
+  }
 }
 
 function verdict(s: Session, cut: Cut, ctx: RuleContext): Verdict {
@@ -171,12 +234,19 @@ function verdict(s: Session, cut: Cut, ctx: RuleContext): Verdict {
   const evidence: RuleEvidence[] = lost.frame > 0 ? commandEvidence(lost) : []
   evidence.push(closeEvidence(s, first), ...cut.extra)
   if (serverError !== null) {
-    evidence.push({ kind: 'frames', frames: [serverError.frame], says: `the server said ${serverError.code} ${serverError.message}`, of: root.session })
+    evidence.push({
+      kind: 'frames',
+      frames: [serverError.frame],
+      says: `the server said ${serverError.code} ${serverError.message}`,
+      of: root.session,
+    })
   }
-  if (cut.how === 'reused') evidence.push(...silenceEvidence(first), seconds('reused after the close', lost.at - first.at))
+  if (cut.how === 'reused')
+    evidence.push(...silenceEvidence(first), seconds('reused after the close', lost.at - first.at))
   else evidence.push(seconds('from the command to the close', first.at - lost.at))
   const refusal = s.ending.resets.find((r) => r.dir === SERVER && r.at >= lost.at && r.frame !== first.frame)
-  if (refusal !== undefined) evidence.push({ kind: 'frames', frames: [refusal.frame], says: `RST from ${s.server} in answer` })
+  if (refusal !== undefined)
+    evidence.push({ kind: 'frames', frames: [refusal.frame], says: `RST from ${s.server} in answer` })
   return {
     session: s,
     at: first.at,
@@ -186,7 +256,7 @@ function verdict(s: Session, cut: Cut, ctx: RuleContext): Verdict {
     severity: lost.name === 'COM_PING' || STREAMS.has(lost.op) ? 'warning' : 'error',
     confidence: cut.confidence,
     culprit,
-    title: (all) => title(all, culprit, cut.how, serverError),
+    title: (all) => title(all, culprit, cut.how, serverError, ctx.fleet),
     detail: { how: cut.how, close: root.first.how, serverError: serverError?.code ?? null },
     command: lost.name,
     statement: lost.text,
@@ -199,7 +269,9 @@ function verdict(s: Session, cut: Cut, ctx: RuleContext): Verdict {
 
 /** What the server said without being asked right before it closed. */
 function errorBefore(first: FirstClose, s: Session): ErrorFact | null {
-  const errors = s.mysql?.errorFacts.filter((e) => e.phase !== 'reply' && e.at <= first.at && first.at - e.at < SAME_MOMENT)
+  const errors = s.mysql?.errorFacts.filter(
+    (e) => e.phase !== 'reply' && e.at <= first.at && first.at - e.at < SAME_MOMENT,
+  )
   return errors?.at(-1) ?? null
 }
 
@@ -208,31 +280,45 @@ function title(
   culprit: Culprit,
   how: Cut['how'],
   serverError: { code: number } | null,
+  fleet: Fleet,
 ): string {
   const who = `${culprit.product ?? (culprit.role === 'proxy' ? 'the proxy' : 'the server')} ${culprit.address}`
   const n = all.length
-  const lostWords = n === 1 ? `1 ${commandName(all[0]!)}` : `${n} commands`
+  // A command that a proxy had handed on is one command on two legs.
+  const lost = all.filter((v) => v.command !== null && !all.some((w) => w.command !== null && w.session === fleet.frontLeg(v.session)))
+  const lostWords = lost.length === 1 ? `1 ${commandName(lost[0]!)}` : `${lost.length} commands`
   const said = serverError === null ? '' : ` (error ${serverError.code})`
   const verb = all.every((v) => v.detail['close'] === 'rst') ? 'reset' : 'closed'
   const whoCapital = who[0]!.toUpperCase() + who.slice(1)
-  if (how === 'reused') return `${whoCapital} ${verb} ${n === 1 ? 'a connection' : `${n} connections`} while idle${said}; ${lostWords} sent afterwards ${n === 1 ? 'was' : 'were'} lost`
+  if (how === 'reused')
+    return `${whoCapital} ${verb} ${n === 1 ? 'a connection' : `${n} connections`} while idle${said}; ${lostWords} sent afterwards ${lost.length === 1 ? 'was' : 'were'} lost`
   const took = all.map((v) => v.evidence.find((e) => e.kind === 'measure')?.value ?? 0)
   const after = n === 1 ? ` ${formatDuration((took[0] ?? 0) * 1e9)} after the command` : ''
-  return `${whoCapital} ${verb} ${n === 1 ? 'a connection' : `${n} connections`} with a command outstanding${said}${after}; ${lostWords} lost`
+  return `${whoCapital} ${verb} ${n === 1 ? 'a connection' : `${n} connections`} ${all.every((v) => v.command !== null) ? 'with a command outstanding' : 'at once'}${said}${after}; ${lostWords} lost`
 }
 
 const commandName = (v: Verdict): string =>
-  v.statement === null ? (v.command ?? 'command') : commandWords({ name: v.command ?? '', text: v.statement } as CommandFact)
+  v.statement === null
+    ? (v.command ?? 'command')
+    : commandWords({ name: v.command ?? '', text: v.statement } as CommandFact)
 
 function killExcluded(s: Session, ctx: RuleContext): string[] {
   const id = s.mysql?.greeting?.connectionId
   if (id === undefined || id === 0 || ctx.fleet.kills(id).length > 0) return []
-  return [`KILL ${id}: no KILL for this connection id in the capture (one over a socket or another host would not be seen)`]
+  return [
+    `KILL ${id}: no KILL for this connection id in the capture (one over a socket or another host would not be seen)`,
+  ]
 }
 
 const OUTSTANDING = [
-  { text: 'Read the log of the process that closed, at the second of the close', config: 'MySQL: SET PERSIST log_error_verbosity=3' },
+  {
+    text: 'Read the log of the process that closed, at the second of the close',
+    config: 'MySQL: SET PERSIST log_error_verbosity=3',
+  },
 ]
 const REUSED = [
-  { text: 'Let the pool retire idle connections before that process does, and check before use', config: 'pool idle timeout / maxLifetime below the peer’s idle timer; validate on borrow' },
+  {
+    text: 'Let the pool retire idle connections before that process does, and check before use',
+    config: 'pool idle timeout / maxLifetime below the peer’s idle timer; validate on borrow',
+  },
 ]

@@ -19,6 +19,10 @@ const NAMES: Readonly<Record<string, string>> = {
   'no login': 'something that is no login',
   'an empty command': 'something that is no login',
 }
+/** How session.foreign marks plain text in a TLS stream: the bytes follow in hex. */
+const IN_TLS = 'not TLS: '
+/** Protocol::Packet with an ERR_Packet: length, sequence id, 0xFF, code with its low byte first. */
+const ERR_IN_HEX = /^.{4}00..ff(..)(..)/
 /** ER_NET_PACKETS_OUT_OF_ORDER, ER_HANDSHAKE_ERROR: what servers answer to bytes that are no login. */
 const COMPLAINTS = new Set([1156, 1043])
 
@@ -71,7 +75,7 @@ export default defineRule({
     const by = front ?? s
     const protocol = spoken.what in NAMES && !spoken.what.includes(' ') ? spoken.what : 'unknown'
     const says = NAMES[spoken.what] ?? 'something that is no login'
-    const error = s.mysql?.errorFacts.find((e) => COMPLAINTS.has(e.code) && e.phase !== 'reply') ?? null
+    const error = complaint(s)
     const culprit =
       spoken.dir === CLIENT
         ? {
@@ -119,10 +123,24 @@ export default defineRule({
   },
 })
 
+/** The server's answer to it; after a TLS hello it stands in the clear among what should be TLS. */
+function complaint(s: Session): { code: number; message: string; frame: number } | null {
+  const error = s.mysql?.errorFacts.find((e) => COMPLAINTS.has(e.code) && e.phase !== 'reply')
+  if (error !== undefined) return error
+  for (const f of s.foreign) {
+    const hex = f.dir === SERVER && f.what.startsWith(IN_TLS) ? f.what.slice(IN_TLS.length) : ''
+    const packet = ERR_IN_HEX.exec(hex)
+    if (packet === null) continue
+    const code = Number.parseInt(packet[2]! + packet[1]!, 16)
+    if (COMPLAINTS.has(code)) return { code, message: 'in clear text', frame: f.frame }
+  }
+  return null
+}
+
 /** The first bytes that are no MySQL, ahead of any login; null when there are none. */
 function foreign(s: Session): { dir: number; what: string; frame: number } | null {
   const f = s.foreign[0]
-  if (f === undefined || f.what.startsWith('not TLS')) return null
+  if (f === undefined || f.what.startsWith(IN_TLS)) return null
   if (s.mysql !== null && (s.mysql.loginFrame > 0 || s.mysql.proxyHeader !== null)) return null
   if (f.dir === CLIENT) {
     if (s.sides[CLIENT].lostBytes + s.sides[CLIENT].snaplenBytes > 0 && !(f.what in NAMES)) return null
