@@ -3,6 +3,7 @@
  * Writes docs/cli.md, docs/rules.md and docs/formats.md from the commands, the rules, the samples and the tables of the build
  * in dist/ (npm run docs). With --check it writes nothing and exits with 1 when a file is not what it would write.
  */
+import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -172,12 +173,24 @@ ${anomalies.join('\n')}
 `
 }
 
+/** The README, with what its commands print between the output marks: run as shown, by the build in dist/. */
+function readmePage() {
+  const text = readFileSync(join(root, 'README.md'), 'utf8')
+  return text.replace(/(<!-- output: mysqlconn (.*?) -->\n```text\n)[\s\S]*?(```\n<!-- \/output -->)/g, (_, head, line, tail) => {
+    const args = line.split(' ').filter((a) => a !== '')
+    const env = { PATH: process.env.PATH, LANG: 'C.UTF-8', NO_COLOR: '1' }
+    const run = spawnSync(process.execPath, ['bin/run.js', ...args], { cwd: root, encoding: 'utf8', env })
+    return `${head}${run.stdout.replace(/^\n/, '').trimEnd()}\n${tail}`
+  })
+}
+
 const check = process.argv.includes('--check')
 const stale = []
 for (const [name, text] of [
   ['cli.md', await cliPage()],
   ['rules.md', rulesPage()],
   ['formats.md', formatsPage()],
+  ['../README.md', readmePage()],
 ]) {
   const path = join(process.env.MYSQLCONN_DOCS ?? join(root, 'docs'), name)
   let old = ''

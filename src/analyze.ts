@@ -40,6 +40,8 @@ export async function analyze(inputs: readonly string[], options: AnalyzeOptions
   let unreadable: MysqlconnError | null = null
   for (const [i, input] of expanded.entries()) {
     const name = names[i]!
+    // A folder is named for its captures; what else lies there (notes, reports) is not an input that failed.
+    if (input.kind === 'text' && !input.explicit) continue
     if (input.kind === 'stream' || isCapture(input.kind)) {
       const file = input.kind !== 'stream'
       const first = file && expanded.length > 1 ? await peekFirstPacket(input.path) : null

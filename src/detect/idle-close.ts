@@ -12,24 +12,26 @@ import type { CommandFact, ErrorFact, Session } from '../session/session.ts'
 import { acceptingSide } from './describe.ts'
 import type { Fleet } from './fleet.ts'
 import { clusterIdle, type IdleCluster, type IdleDeath, roundness } from './idle-clusters.ts'
+import {
+  crossed,
+  farewellError,
+  INTERACTION_TIMEOUT,
+  idleDeath,
+  idleOf,
+  lostRequest,
+  resetsIdle,
+  SHORTEST,
+  says4031,
+} from './idle-facts.ts'
 import type { Culprit } from './rule.ts'
 import { otherVantages } from './vantages.ts'
 
-/** ER_CLIENT_INTERACTION_TIMEOUT, sent by MySQL since 8.0.24 before it closes an idle connection. */
-export const INTERACTION_TIMEOUT = 4031
-
-/** No timer is set shorter. */
-const SHORTEST = 0.9 * NS_PER_SECOND
 /** How late a timer of whole seconds fires when it is seen once only. */
 const LATE_ONCE = 12 * NS_PER_MS
 /** Closes of one process in one moment. */
 const TOGETHER = 50 * NS_PER_MS
-/** From ERR 4031 to the close. */
-const FAREWELL = 1 * NS_PER_SECOND
 /** A proxy passes a close on within this time. */
 const PASSES_ON = 50 * NS_PER_MS
-/** Round trips below this are no measure of what crossed on the way. */
-const MEASURABLE = 1 * NS_PER_MS
 
 export interface IdleVerdict {
   death: IdleDeath
@@ -84,7 +86,8 @@ export class IdleCloses {
     // Server legs first: they bring their front legs along.
     const turns = this.clusters.flatMap((cluster) => cluster.deaths.map((death) => ({ death, cluster })))
     const rank = ({ death }: { death: IdleDeath }): number => (fleet.isProxy(death.session.clientIp) ? 0 : 1)
-    for (const { death, cluster } of turns.sort((a, b) => rank(a) - rank(b) || a.death.at - b.death.at)) this.judge(death, cluster)
+    for (const { death, cluster } of turns.sort((a, b) => rank(a) - rank(b) || a.death.at - b.death.at))
+      this.judge(death, cluster)
     for (const s of fleet.sessions) if (!this.bySession.has(s) && !told(s)) this.judgeMidstream(s)
   }
 
@@ -99,7 +102,11 @@ export class IdleCloses {
     // A server leg whose server closed it brings its front leg along; the front leg's own turn may have come first.
     const back = this.backLeg(s)
     const backFirst = back?.ending.first
-    const behind = back !== null && backFirst != null && backFirst.at <= s.ending.first!.at + NS_PER_MS && (backFirst.by === SERVER || farewellError(back) !== null)
+    const behind =
+      back !== null &&
+      backFirst != null &&
+      backFirst.at <= s.ending.first!.at + NS_PER_MS &&
+      (backFirst.by === SERVER || farewellError(back) !== null)
     // The close began on the server leg: its own turn tells both.
     if (behind && idleDeath(back) !== null) return
     if (behind && error === null) return
@@ -107,19 +114,54 @@ export class IdleCloses {
     const reading = this.timerLike(death, cluster, culprit, error)
     if (reading === null) return
     const rule = culprit.role === 'server' ? 'idle-timeout-server' : 'idle-timeout-proxy'
-    const other = culprit.role === 'proxy' && back !== null ? [back] : culprit.role === 'server' ? this.frontLegs(s) : this.closedWith(s)
-    this.add({ death, cluster, rule, culprit, error, ...reading, atLeast: false, lost: null, legs: [s, ...other], ambiguous: back === null && other.length > 1 })
+    const other =
+      culprit.role === 'proxy' && back !== null
+        ? [back]
+        : culprit.role === 'server'
+          ? this.frontLegs(s)
+          : this.closedWith(s)
+    this.add({
+      death,
+      cluster,
+      rule,
+      culprit,
+      error,
+      ...reading,
+      atLeast: false,
+      lost: null,
+      legs: [s, ...other],
+      ambiguous: back === null && other.length > 1,
+    })
   }
 
   /** A capture that began while connections were idle shows their close and nothing before: only a proxy that lives on is told apart from other causes. */
   private judgeMidstream(s: Session): void {
     const first = s.ending.first
-    if (first === null || first.by !== SERVER || s.mysql === null || s.synFrame > 0 || first.lastServerDataFrame > 0 || first.lastClientDataFrame > 0) return
+    if (
+      first === null ||
+      first.by !== SERVER ||
+      s.mysql === null ||
+      s.synFrame > 0 ||
+      first.lastServerDataFrame > 0 ||
+      first.lastClientDataFrame > 0
+    )
+      return
     if (lostRequest(s) === null || !s.ending.lostAfterClose || !this.fleet.isProxy(s.serverIp)) return
     const atLeast = first.at - (this.captureStart.get(s.input) ?? first.at)
     if (atLeast < 2 * SHORTEST || this.busyCloseNear(s) || !this.livesOn(s, first.at)) return
     const death: IdleDeath = { session: s, style: first.how, at: first.at, idle: atLeast }
-    const cluster: IdleCluster = { server: s.server, style: first.how, exact: true, deaths: [death], min: atLeast, max: atLeast, moments: 1, survivors: 0, survived: 0, outlived: [] }
+    const cluster: IdleCluster = {
+      server: s.server,
+      style: first.how,
+      exact: true,
+      deaths: [death],
+      min: atLeast,
+      max: atLeast,
+      moments: 1,
+      survivors: 0,
+      survived: 0,
+      outlived: [],
+    }
     const legs = [s, ...this.closedWith(s)]
     this.add({
       death,
@@ -151,30 +193,49 @@ export class IdleCloses {
     const side = acceptingSide(s, this.fleet)
     if (death.style === 'err-4031') return { ...side, role: 'server' }
     // MySQL says 4031 before it closes for idleness, MariaDB resets; whoever sent a bare FIN stands in between.
-    if (side.role === 'server' && (says4031(s) || (death.style === 'fin' && resetsIdle(s)))) return { role: 'proxy', address: s.serverIp, product: null }
+    if (side.role === 'server' && (says4031(s) || (death.style === 'fin' && resetsIdle(s))))
+      return { role: 'proxy', address: s.serverIp, product: null }
     return side
   }
 
   /** Whether the close is a timer's, and how sure; null when it may as well be anything else. */
-  private timerLike(d: IdleDeath, c: IdleCluster, culprit: Culprit, error: ErrorFact | null): { confidence: Confidence; because: string } | null {
+  private timerLike(
+    d: IdleDeath,
+    c: IdleCluster,
+    culprit: Culprit,
+    error: ErrorFact | null,
+  ): { confidence: Confidence; because: string } | null {
     if (error !== null) return { confidence: 'certain', because: `the server said so: error ${INTERACTION_TIMEOUT}` }
     if (this.busyCloseNear(d.session)) return null
     const hidden = culprit.role === 'proxy' && !this.fleet.isProxy(d.session.serverIp)
     const evenOnce = roundness(d.idle, culprit.role === 'proxy' ? 0.5 * NS_PER_SECOND : NS_PER_SECOND, LATE_ONCE)
     // Timers may differ by session (wait_timeout is read at login): a few that lived longer weaken it only.
     if (c.moments >= 2 && c.outlived.length < c.deaths.length) {
-      return { confidence: c.outlived.length === 0 ? 'likely' : 'possible', because: `${c.deaths.length} closes at ${c.moments} different moments, each after the same silence` }
+      return {
+        confidence: c.outlived.length === 0 ? 'likely' : 'possible',
+        because: `${c.deaths.length} closes at ${c.moments} different moments, each after the same silence`,
+      }
     }
     if (evenOnce >= 0 && c.outlived.length === 0) {
       // One close proves little; that a proxy closed both its legs, and not the server, is seen.
       const seen = culprit.role === 'proxy' && !hidden && this.backLeg(d.session) !== null
       // MariaDB resets at wait_timeout and at nothing else that ends an idle connection: KILL, shutdown and crash send FIN.
       const own = culprit.role === 'server' && d.style === 'rst' && d.session.mysql?.flavor === 'mariadb'
-      return { confidence: seen || own ? 'likely' : 'possible', because: 'the silence before it is a whole timer value to the millisecond' }
+      return {
+        confidence: seen || own ? 'likely' : 'possible',
+        because: 'the silence before it is a whole timer value to the millisecond',
+      }
     }
     // A proxy whose timers are coarse: of all connections it closed exactly the one that had been idle longest.
     const proxy = this.fleet.isProxy(d.session.serverIp) && this.backLeg(d.session)?.ending.first?.by !== SERVER
-    if (proxy && d.idle >= 2 * SHORTEST && c.survivors > 0 && c.outlived.length === 0 && c.survived < d.idle && this.livesOn(d.session, d.at)) {
+    if (
+      proxy &&
+      d.idle >= 2 * SHORTEST &&
+      c.survivors > 0 &&
+      c.outlived.length === 0 &&
+      c.survived < d.idle &&
+      this.livesOn(d.session, d.at)
+    ) {
       return { confidence: 'possible', because: 'it had been idle longer than any connection that survived' }
     }
     return null
@@ -234,92 +295,22 @@ export class IdleCloses {
   private closedWith(s: Session): Session[] {
     const at = s.ending.first!.at
     const near = (this.closesByProxy.get(s.serverIp) ?? []).filter(
-      (t) => t.input === s.input && Math.abs(t.ending.first!.at - at) <= PASSES_ON && this.fleet.frontLeg(t) === null && t.ending.first!.outstanding === null,
+      (t) =>
+        t.input === s.input &&
+        Math.abs(t.ending.first!.at - at) <= PASSES_ON &&
+        this.fleet.frontLeg(t) === null &&
+        t.ending.first!.outstanding === null,
     )
     if (near.length <= 1) return near
-    const alike = near.filter((t) => t.ending.first!.lastServerDataFrame > 0 && Math.abs(idleOf(t) - idleOf(s)) <= TOGETHER)
+    const alike = near.filter(
+      (t) => t.ending.first!.lastServerDataFrame > 0 && Math.abs(idleOf(t) - idleOf(s)) <= TOGETHER,
+    )
     if (alike.length > 0) return alike.length === 1 ? alike : []
-    const fronts = (this.byServer.get(s.server) ?? []).filter((t) => t.ending.first?.by === SERVER && Math.abs(t.ending.first.at - at) <= PASSES_ON)
+    const fronts = (this.byServer.get(s.server) ?? []).filter(
+      (t) => t.ending.first?.by === SERVER && Math.abs(t.ending.first.at - at) <= PASSES_ON,
+    )
     return near.length === fronts.length ? near : []
   }
-}
-
-/** A close by the accepting side after a silence, with nothing outstanding that it can have known of; null when it is none. */
-export function idleDeath(s: Session): IdleDeath | null {
-  const first = s.ending.first
-  if (first === null || s.mysql === null || s.ending.quit || first.unsure || !inUse(s)) return null
-  const error = farewellError(s)
-  if (error !== null) return { session: s, style: 'err-4031', at: first.at, idle: first.idle }
-  if (first.by !== SERVER || otherFarewell(s)) return null
-  if (first.outstanding !== null && !crossed(s)) return null
-  const idle = idleOf(s)
-  return idle < SHORTEST || first.lastServerDataFrame === 0 ? null : { session: s, style: first.how, at: first.at, idle }
-}
-
-/** Silence before the close as the closer knew it: a request that crossed the close on the way did not end it. */
-export function idleOf(s: Session): Duration {
-  const first = s.ending.first!
-  const c = first.outstanding
-  return c === null ? first.idle : first.at - c.at + c.idleBefore
-}
-
-/**
- * The request and the close crossed on the way: the close arrived less than a round trip after the request left, so it was sent before the
- * request arrived, and the kernel answered the request with a bare RST: nobody was there to read it.
- */
-export function crossed(s: Session): boolean {
-  const first = s.ending.first!
-  const c = first.outstanding
-  const rtt = s.handshakeTimes.toServer
-  if (c === null || c.replyFrame > 0 || c.outcome !== 'not-delivered' || rtt < MEASURABLE) return false
-  return first.at - c.at < rtt && s.ending.resets.some((r) => r.dir === SERVER && !r.ackFlag)
-}
-
-/** ERR 4031 right before the end, whoever then closed first. */
-export function farewellError(s: Session): ErrorFact | null {
-  const first = s.ending.first
-  if (first === null) return null
-  return s.mysql?.errorFacts.find((e) => e.code === INTERACTION_TIMEOUT && e.at <= first.at && first.at - e.at <= FAREWELL) ?? null
-}
-
-/** The server gave another reason. */
-function otherFarewell(s: Session): boolean {
-  const first = s.ending.first!
-  return s.mysql!.errorFacts.some((e) => e.phase !== 'reply' && e.at <= first.at && first.at - e.at <= FAREWELL)
-}
-
-/** The login was finished, or the session was under way when the capture began. */
-function inUse(s: Session): boolean {
-  const m = s.mysql!
-  if (m.authenticatedFrame > 0) return true
-  if (s.tls !== null) return s.tls.handshake !== 'failed' && s.tls.records[SERVER] > 1
-  return m.greeting === null && (m.commands.total > 0 || s.synFrame === 0)
-}
-
-const VALIDATION = /^\s*(?:\/\*.*?\*\/)?\s*select\s+(?:1|'.'|".")\s*(?:from\s+dual)?\s*;?\s*$/is
-
-/** A request that somebody misses: not a ping, not a validation query, not a farewell that found the door closed. */
-export function lostRequest(s: Session): CommandFact | null {
-  const c = s.ending.lost
-  if (c === null || c.name === 'COM_PING' || (c.text !== null && VALIDATION.test(c.text))) return null
-  // In TLS the shortest record is COM_QUIT or COM_PING.
-  return c.text === null && c.frame === s.ending.quitFrame ? null : c
-}
-
-/** A validation that found the connection closed: it did its work, late or not. */
-export function lostValidation(s: Session): CommandFact | null {
-  const c = s.ending.lost
-  return c !== null && lostRequest(s) === null ? c : null
-}
-
-/** The server is a MySQL that announces idle closes: 8.0.24 and later (release notes of 8.0.24). */
-export function says4031(s: Session): boolean {
-  const g = s.mysql?.greeting
-  if (g == null || (s.mysql!.flavor !== 'mysql' && s.mysql!.flavor !== 'percona')) return false
-  const m = /^(\d+)\.(\d+)\.(\d+)/.exec(g.serverVersion)
-  if (m === null) return false
-  const [major, minor, patch] = [Number(m[1]), Number(m[2]), Number(m[3])]
-  return major > 8 || (major === 8 && (minor > 0 || patch >= 24))
 }
 
 /** One address as one capture saw it. */
@@ -335,12 +326,6 @@ function firstFrom(list: readonly Session[], at: number): number {
     else high = mid
   }
   return low
-}
-
-/** The server is a MariaDB that resets idle connections: measured with 10.11.19; others are not known. */
-function resetsIdle(s: Session): boolean {
-  const m = /^(?:5\.5\.5-)?10\.11\.(\d+)/.exec(s.mysql?.flavor === 'mariadb' ? (s.mysql.greeting?.serverVersion ?? '') : '')
-  return m !== null && Number(m[1]) >= 19
 }
 
 function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {

@@ -57,7 +57,10 @@ export function survivedIdle(s: Session): Duration {
 }
 
 /** Groups deaths by server endpoint and style, then by idle time; counts survivors over all sessions of the same endpoint. */
-export function clusterIdle(deaths: readonly IdleDeath[], byServer: (server: string) => readonly Session[]): IdleCluster[] {
+export function clusterIdle(
+  deaths: readonly IdleDeath[],
+  byServer: (server: string) => readonly Session[],
+): IdleCluster[] {
   const groups = new Map<string, IdleDeath[]>()
   for (const d of deaths) {
     const key = `${d.session.server} ${isExact(d.style) ? d.style : 'censored'}`
@@ -98,13 +101,23 @@ function clusterOf(deaths: IdleDeath[], byServer: (server: string) => readonly S
     if (idle <= 0) continue
     if (idle > max + Math.max(CLEARLY_LONGER, max * CLEARLY_LONGER_PART)) {
       if (!inTransaction(s)) outlived.push(s)
-    }
-    else if (idle < min) {
+    } else if (idle < min) {
       survivors++
       survived = Math.max(survived, idle)
     }
   }
-  return { server: session.server, style, exact, deaths, min, max, moments: momentsOf(deaths), survivors, survived, outlived }
+  return {
+    server: session.server,
+    style,
+    exact,
+    deaths,
+    min,
+    max,
+    moments: momentsOf(deaths),
+    survivors,
+    survived,
+    outlived,
+  }
 }
 
 /** An open transaction has timers of its own (ProxySQL mysql-max_transaction_idle_time, MariaDB idle_transaction_timeout). */

@@ -3,8 +3,9 @@ import { SERVER } from '../core/direction.ts'
 import { formatDuration, toSeconds } from '../core/time.ts'
 import type { Session } from '../session/session.ts'
 import { commandEvidence, commandWords, networkExcluded, seconds } from './describe.ts'
-import { type IdleCloses, idleOf, type IdleVerdict, lostRequest, lostValidation } from './idle-close.ts'
+import type { IdleCloses, IdleVerdict } from './idle-close.ts'
 import type { IdleCluster } from './idle-clusters.ts'
+import { idleOf, lostRequest, lostValidation } from './idle-facts.ts'
 import type { Culprit, RuleEvidence, Verdict } from './rule.ts'
 import { fits } from './timers.ts'
 
@@ -49,9 +50,20 @@ function evidence(s: Session, v: IdleVerdict): RuleEvidence[] {
   const root = v.death.session
   const first = root.ending.first!
   const out: RuleEvidence[] = []
-  if (v.error !== null) out.push({ kind: 'frames', frames: [v.error.frame], says: `the server said ${v.error.code} ${v.error.message}`, of: root })
+  if (v.error !== null)
+    out.push({
+      kind: 'frames',
+      frames: [v.error.frame],
+      says: `the server said ${v.error.code} ${v.error.message}`,
+      of: root,
+    })
   const who = first.by === SERVER ? root.server : root.client
-  out.push({ kind: 'frames', frames: [first.frame], says: `${first.how.toUpperCase()} from ${who}: the first close, with nothing outstanding`, of: root })
+  out.push({
+    kind: 'frames',
+    frames: [first.frame],
+    says: `${first.how.toUpperCase()} from ${who}: the first close, with nothing outstanding`,
+    of: root,
+  })
   const idle = v.atLeast ? v.death.idle : idleOf(root)
   if (v.atLeast) {
     out.push(seconds('idle at least', idle, 'the silence began before the capture'))
@@ -67,19 +79,28 @@ function evidence(s: Session, v: IdleVerdict): RuleEvidence[] {
   for (const leg of v.legs) {
     const f = leg.ending.first
     if (leg === root || f === null) continue
-    const says = v.ambiguous ? 'one of the legs that the proxy closed in the same moment' : `${f.how.toUpperCase()} on the other leg, ${formatDuration(Math.abs(f.at - first.at))} apart`
+    const says = v.ambiguous
+      ? 'one of the legs that the proxy closed in the same moment'
+      : `${f.how.toUpperCase()} on the other leg, ${formatDuration(Math.abs(f.at - first.at))} apart`
     out.push({ kind: 'frames', frames: [f.frame], says, of: leg })
   }
   if (v.lost !== null) {
     const { session, command } = v.lost
     for (const e of commandEvidence(command)) out.push({ ...e, of: session })
     const refusal = session.ending.resets.find((r) => r.dir === SERVER && r.at >= command.at)
-    if (refusal !== undefined) out.push({ kind: 'frames', frames: [refusal.frame], says: `RST from ${session.server} in answer: nobody was there any more`, of: session })
+    if (refusal !== undefined)
+      out.push({
+        kind: 'frames',
+        frames: [refusal.frame],
+        says: `RST from ${session.server} in answer: nobody was there any more`,
+        of: session,
+      })
     const close = session.ending.first
     if (close !== null && command.at > close.at) out.push(seconds('used again after the close', command.at - close.at))
   } else {
     const check = lostValidation(s)
-    if (check !== null) out.push({ kind: 'frames', frames: [check.frame], says: `${check.name}: a check found it closed, in time` })
+    if (check !== null)
+      out.push({ kind: 'frames', frames: [check.frame], says: `${check.name}: a check found it closed, in time` })
   }
   return out
 }
@@ -95,7 +116,9 @@ export function clusterWords(c: IdleCluster): string {
   }
   if (c.survivors > 0) {
     const longest = toSeconds(c.survived).toFixed(3)
-    parts.push(`${c.survivors} ${c.survivors === 1 ? 'session survived a shorter silence' : 'sessions survived shorter silences'}, the longest ${longest} s`)
+    parts.push(
+      `${c.survivors} ${c.survivors === 1 ? 'session survived a shorter silence' : 'sessions survived shorter silences'}, the longest ${longest} s`,
+    )
   }
   if (c.outlived.length > 0) parts.push(`${c.outlived.length} survived a longer one`)
   if (parts.length === 0) parts.push('no other close to compare with')
@@ -106,8 +129,10 @@ function excluded(s: Session, v: IdleVerdict): string[] {
   const out: string[] = []
   const back = v.legs.find((leg) => leg.clientIp === v.death.session.serverIp)
   if (v.rule === 'idle-timeout-proxy') {
-    if (back !== undefined && back.ending.first?.by !== SERVER) out.push(`the server: ${back.server} had not closed and sent no error before the proxy did`)
-    else if (back === undefined && v.culprit.address !== null && v.death.style !== 'err-4031') out.push(`MySQL’s own wait_timeout: it would have sent error 4031 first, or the server’s side was not captured`)
+    if (back !== undefined && back.ending.first?.by !== SERVER)
+      out.push(`the server: ${back.server} had not closed and sent no error before the proxy did`)
+    else if (back === undefined && v.culprit.address !== null && v.death.style !== 'err-4031')
+      out.push(`MySQL’s own wait_timeout: it would have sent error 4031 first, or the server’s side was not captured`)
   } else if (v.legs.length > 1) {
     out.push('the proxy: it closed the client’s leg only after the server had closed its own')
   }
@@ -132,18 +157,33 @@ function title(all: readonly Verdict[], v: IdleVerdict): string {
   const after = v.atLeast ? '' : ` after ${formatDuration(v.cluster.min)}`
   const connections = new Set(all.map((x) => x.session)).size
   const ended = v.death.style === 'rst' ? 'reset' : 'closed'
-  if (v.lost === null) return `${who} ${ended} ${connections === 1 ? 'an idle connection' : `${connections} idle connections`}${after}; nothing was lost yet`
-  const requests = new Map(all.flatMap((x) => (x.command === null ? [] : [[`${x.command} ${x.statement} ${x.evidence.map(frameOf).join()}`, x] as const])))
+  if (v.lost === null)
+    return `${who} ${ended} ${connections === 1 ? 'an idle connection' : `${connections} idle connections`}${after}; nothing was lost yet`
+  const requests = new Map(
+    all.flatMap((x) =>
+      x.command === null ? [] : [[`${x.command} ${x.statement} ${x.evidence.map(frameOf).join()}`, x] as const],
+    ),
+  )
   const n = Math.max(1, requests.size)
   const what = n === 1 ? `1 ${commandWords(v.lost.command)} was` : `${n} requests were`
   return `${who} ${ended} idle connections${after}; ${what} lost`
 }
 
-const frameOf = (e: RuleEvidence): string => (e.kind === 'frames' && e.says.includes(' sent; ') ? `${e.of?.id} ${e.frames[0]}` : '')
+const frameOf = (e: RuleEvidence): string =>
+  e.kind === 'frames' && e.says.includes(' sent; ') ? `${e.of?.id} ${e.frames[0]}` : ''
 
 /** `HAProxy 10.20.0.20`, `The server 10.0.0.2`, at the start of a sentence. */
 export function whoCapital(c: Culprit): string {
-  const what = c.product ?? { proxy: 'The proxy', server: 'The server', client: 'The client', middlebox: 'A device', network: 'The network', unknown: 'Something' }[c.role]
+  const what =
+    c.product ??
+    {
+      proxy: 'The proxy',
+      server: 'The server',
+      client: 'The client',
+      middlebox: 'A device',
+      network: 'The network',
+      unknown: 'Something',
+    }[c.role]
   return c.address === null ? what : `${what} ${c.address}`
 }
 

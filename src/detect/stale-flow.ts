@@ -47,7 +47,8 @@ export function forgottenFlow(s: Session, fleet: Fleet): ForgottenFlow | null {
   // A socket that dies under a request sends RST with ACK; a bare one comes from whoever knows no such connection.
   const odd = oddities(s, reset, command)
   if (reset.ackFlag && odd.length === 0) return null
-  const elsewhere = otherVantages(s, fleet).find((t) => t.ending.resetCount === 0 && t.sides[SERVER].segments > 0) ?? null
+  const elsewhere =
+    otherVantages(s, fleet).find((t) => t.ending.resetCount === 0 && t.sides[SERVER].segments > 0) ?? null
   const later = laterIds(s, fleet)
   if (later === 'restarted' && elsewhere === null) return null
   return { command, idle, reset, odd, elsewhere, serverWentOn: later === 'restarted' ? null : later }
@@ -56,9 +57,13 @@ export function forgottenFlow(s: Session, fleet: Fleet): ForgottenFlow | null {
 /** What tells a forged RST from one of the server's kernel: time to live, IP id, and an answer faster than the way there and back. */
 function oddities(s: Session, r: ResetFact, command: CommandFact): string[] {
   const out: string[] = []
-  if (r.ttlBefore >= 0 && r.ttl !== r.ttlBefore) out.push(`time to live ${r.ttl}, the server’s own packets have ${r.ttlBefore}`)
+  if (r.ttlBefore >= 0 && r.ttl !== r.ttlBefore)
+    out.push(`time to live ${r.ttl}, the server’s own packets have ${r.ttlBefore}`)
   const rtt = s.handshakeTimes.toServer
-  if (rtt > 2e6 && r.at - command.at < rtt / 2) out.push(`it came ${((r.at - command.at) / 1e6).toFixed(2)} ms after the request, a round trip to the server takes ${(rtt / 1e6).toFixed(1)} ms`)
+  if (rtt > 2e6 && r.at - command.at < rtt / 2)
+    out.push(
+      `it came ${((r.at - command.at) / 1e6).toFixed(2)} ms after the request, a round trip to the server takes ${(rtt / 1e6).toFixed(1)} ms`,
+    )
   if (r.ackFlag && r.seqDelta !== 0) out.push(`its sequence number is ${r.seqDelta} off`)
   return out
 }
@@ -103,7 +108,8 @@ export function silentLoss(s: Session, fleet: Fleet): SilentLoss | null {
   const found = request ?? answerLoss(s)
   if (found === null) return null
   const elsewhere = otherVantages(s, fleet).find((t) => lacks(t, found)) ?? null
-  const others = fleet.sessions.find((t) => t !== s && t.input === s.input && t.serverIp === s.serverIp && aliveIn(t, found)) ?? null
+  const others =
+    fleet.sessions.find((t) => t !== s && t.input === s.input && t.serverIp === s.serverIp && aliveIn(t, found)) ?? null
   return { ...found, elsewhere, others }
 }
 
@@ -111,10 +117,23 @@ function requestLoss(s: Session): Omit<SilentLoss, 'elsewhere' | 'others'> | nul
   const command = s.ending.unanswered ?? s.ending.lost
   const side = s.sides[CLIENT]
   const first = s.ending.first
-  if (command === null || command.replyFrame > 0 || side.retransmissionsUnanswered < UNANSWERED || side.unacknowledged === 0) return null
+  if (
+    command === null ||
+    command.replyFrame > 0 ||
+    side.retransmissionsUnanswered < UNANSWERED ||
+    side.unacknowledged === 0
+  )
+    return null
   if (side.firstUnansweredAt < command.at || s.sides[SERVER].lastAt >= command.at) {
     // A late RST ends the silence, it does not explain it.
-    if (first === null || first.by !== SERVER || first.how !== 'rst' || first.at < side.lastRetransmissionAt || side.firstUnansweredAt < command.at) return null
+    if (
+      first === null ||
+      first.by !== SERVER ||
+      first.how !== 'rst' ||
+      first.at < side.lastRetransmissionAt ||
+      side.firstUnansweredAt < command.at
+    )
+      return null
   }
   // Full segments alone vanish where the path MTU is too small.
   if (side.smallestUnanswered > LARGE && command.idleBefore < LONG_SILENCE) return null
@@ -133,11 +152,16 @@ function requestLoss(s: Session): Omit<SilentLoss, 'elsewhere' | 'others'> | nul
 function answerLoss(s: Session): Omit<SilentLoss, 'elsewhere' | 'others'> | null {
   const side = s.sides[SERVER]
   const peer = s.sides[CLIENT]
-  if (side.retransmissionsUnanswered < UNANSWERED || side.unacknowledged === 0 || side.smallestUnanswered > LARGE) return null
+  if (side.retransmissionsUnanswered < UNANSWERED || side.unacknowledged === 0 || side.smallestUnanswered > LARGE)
+    return null
   // Zero window is the client's doing; a client that has closed does not wait any more.
   if (peer.zeroWindowSince >= 0 || s.ending.quit) return null
   const spoke = peer.finAt > 0 ? peer.lastDataAt : peer.lastAt
-  if (spoke > side.firstUnansweredAt || (peer.finAt > 0 && peer.finAt < side.lastRetransmissionAt && s.ending.first?.by === CLIENT)) return null
+  if (
+    spoke > side.firstUnansweredAt ||
+    (peer.finAt > 0 && peer.finAt < side.lastRetransmissionAt && s.ending.first?.by === CLIENT)
+  )
+    return null
   if (s.ending.resets.some((r) => r.dir === CLIENT && r.at < side.lastRetransmissionAt)) return null
   return {
     by: SERVER,
@@ -153,12 +177,21 @@ function answerLoss(s: Session): Omit<SilentLoss, 'elsewhere' | 'others'> | null
 
 /** The other capture holds the connection, was running at that time by its own sessions, and not these packets. */
 function lacks(t: Session, found: { by: 0 | 1; idle: Duration; firstAt: Instant }): boolean {
-  return t.sides[found.by].retransmissions === 0 && t.sides[found.by].segments > 0 && t.sides[found.by].lastDataAt < found.firstAt
+  return (
+    t.sides[found.by].retransmissions === 0 &&
+    t.sides[found.by].segments > 0 &&
+    t.sides[found.by].lastDataAt < found.firstAt
+  )
 }
 
 function aliveIn(t: Session, found: { firstAt: Instant; until: Instant }): boolean {
   const at = t.sides[SERVER].lastDataAt
-  return t.mysql !== null && at > found.firstAt && at <= found.until + NS_PER_SECOND && t.sides[SERVER].retransmissionsUnanswered === 0
+  return (
+    t.mysql !== null &&
+    at > found.firstAt &&
+    at <= found.until + NS_PER_SECOND &&
+    t.sides[SERVER].retransmissionsUnanswered === 0
+  )
 }
 
 /** Keep-alives refresh what a device on the path remembers: the silence counts from the last one. */
@@ -170,7 +203,11 @@ function idleWithKeepAlives(s: Session, command: CommandFact): Duration {
 }
 
 /** Longest silence on this way, between these two addresses, that was survived, and by how many sessions. */
-export function survivors(s: Session, fleet: Fleet, below: Duration): { count: number; longest: Duration; outlived: number } {
+export function survivors(
+  s: Session,
+  fleet: Fleet,
+  below: Duration,
+): { count: number; longest: Duration; outlived: number } {
   let count = 0
   let longest = 0
   let outlived = 0

@@ -65,7 +65,10 @@ export const TIMERS: readonly KnownTimer[] = [
     where: 'server',
     late: 1,
     refreshedBy: 'payload',
-    source: { title: 'MariaDB: wait_timeout', url: 'https://mariadb.com/docs/server/ref/mdb/system-variables/wait_timeout' },
+    source: {
+      title: 'MariaDB: wait_timeout',
+      url: 'https://mariadb.com/docs/server/ref/mdb/system-variables/wait_timeout',
+    },
   },
   {
     product: 'MariaDB',
@@ -123,7 +126,10 @@ export const TIMERS: readonly KnownTimer[] = [
     where: 'proxy',
     late: 2,
     refreshedBy: 'payload',
-    source: { title: 'ProxySQL: mysql-wait_timeout', url: 'https://proxysql.com/documentation/global-variables/mysql-variables/#mysql-wait_timeout' },
+    source: {
+      title: 'ProxySQL: mysql-wait_timeout',
+      url: 'https://proxysql.com/documentation/global-variables/mysql-variables/#mysql-wait_timeout',
+    },
   },
   {
     product: 'ProxySQL',
@@ -204,7 +210,10 @@ export const TIMERS: readonly KnownTimer[] = [
     where: 'middlebox',
     late: 10,
     refreshedBy: 'packet',
-    source: { title: 'AWS: troubleshoot NAT gateways', url: 'https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html' },
+    source: {
+      title: 'AWS: troubleshoot NAT gateways',
+      url: 'https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html',
+    },
   },
   {
     product: 'AWS Network Firewall',
@@ -215,7 +224,10 @@ export const TIMERS: readonly KnownTimer[] = [
     where: 'middlebox',
     late: 10,
     refreshedBy: 'packet',
-    source: { title: 'AWS Network Firewall: FlowTimeouts', url: 'https://docs.aws.amazon.com/network-firewall/latest/APIReference/API_FlowTimeouts.html' },
+    source: {
+      title: 'AWS Network Firewall: FlowTimeouts',
+      url: 'https://docs.aws.amazon.com/network-firewall/latest/APIReference/API_FlowTimeouts.html',
+    },
   },
   {
     product: 'Azure Load Balancer',
@@ -227,7 +239,10 @@ export const TIMERS: readonly KnownTimer[] = [
     where: 'middlebox',
     late: 10,
     refreshedBy: 'packet',
-    source: { title: 'Azure Load Balancer: TCP reset and idle timeout', url: 'https://learn.microsoft.com/azure/load-balancer/load-balancer-tcp-reset' },
+    source: {
+      title: 'Azure Load Balancer: TCP reset and idle timeout',
+      url: 'https://learn.microsoft.com/azure/load-balancer/load-balancer-tcp-reset',
+    },
   },
   {
     product: 'Google Cloud VPC',
@@ -300,7 +315,10 @@ export const TIMERS: readonly KnownTimer[] = [
     // The housekeeper runs every 30 s.
     late: 30,
     refreshedBy: 'payload',
-    source: { title: 'HikariCP: configuration', url: 'https://github.com/brettwooldridge/HikariCP#gear-configuration-knobs-baby' },
+    source: {
+      title: 'HikariCP: configuration',
+      url: 'https://github.com/brettwooldridge/HikariCP#gear-configuration-knobs-baby',
+    },
   },
   {
     product: 'mysql2 (Node.js) pool',
@@ -311,7 +329,10 @@ export const TIMERS: readonly KnownTimer[] = [
     where: 'client',
     late: 1,
     refreshedBy: 'payload',
-    source: { title: 'mysql2: createPool options', url: 'https://sidorares.github.io/node-mysql2/docs/examples/connections/create-pool' },
+    source: {
+      title: 'mysql2: createPool options',
+      url: 'https://sidorares.github.io/node-mysql2/docs/examples/connections/create-pool',
+    },
   },
   {
     product: 'Druid',
@@ -322,7 +343,10 @@ export const TIMERS: readonly KnownTimer[] = [
     where: 'client',
     late: 60,
     refreshedBy: 'payload',
-    source: { title: 'Druid: DruidDataSource configuration', url: 'https://github.com/alibaba/druid/wiki/DruidDataSource%E9%85%8D%E7%BD%AE' },
+    source: {
+      title: 'Druid: DruidDataSource configuration',
+      url: 'https://github.com/alibaba/druid/wiki/DruidDataSource%E9%85%8D%E7%BD%AE',
+    },
   },
 ]
 
@@ -336,12 +360,23 @@ export interface TimerFit {
  * Timers that a close fits. Exact closes fit a default that they follow by no more than its lateness, and every adjustable
  * timer of that place and style. Interval-censored ones (style `rst-next`, `silent`): the timer lies in (above, below].
  */
-export function fits(style: CloseStyle, range: { above: number; below: number }, where: readonly KnownTimer['where'][]): TimerFit[] {
+export function fits(
+  style: CloseStyle,
+  range: { above: number; below: number },
+  where: readonly KnownTimer['where'][],
+): TimerFit[] {
   const found: TimerFit[] = []
   for (const timer of TIMERS) {
     if (!where.includes(timer.where) || !timer.styles.includes(style)) continue
-    const byDefault = timer.seconds !== null && timer.seconds > range.above - CLOCK_EARLY && timer.seconds <= range.below
-    const near = byDefault || (timer.seconds !== null && style !== 'rst-next' && style !== 'silent' && range.above >= timer.seconds && range.above <= timer.seconds + timer.late)
+    const byDefault =
+      timer.seconds !== null && timer.seconds > range.above - CLOCK_EARLY && timer.seconds <= range.below
+    const near =
+      byDefault ||
+      (timer.seconds !== null &&
+        style !== 'rst-next' &&
+        style !== 'silent' &&
+        range.above >= timer.seconds &&
+        range.above <= timer.seconds + timer.late)
     if (near || timer.adjustable) found.push({ timer, byDefault: near })
   }
   return found.sort((a, b) => Number(b.byDefault) - Number(a.byDefault))

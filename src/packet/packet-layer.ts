@@ -253,10 +253,7 @@ export class PacketLayer implements PacketSink {
       fields.getInt32(start) ^
       Math.imul(fields.getInt32(start + 4), 0x9e3779b1) ^
       Math.imul(fields.getInt32(start + 8), 0x85ebca6b)
-    const mixed = Math.imul(
-      words ^ fields.getUint16(start + 14) ^ Math.imul(p.interfaceId + 1, 0xc2b2ae35),
-      0x9e3779b1,
-    )
+    const mixed = Math.imul(words ^ fields.getUint16(start + 14) ^ Math.imul(p.interfaceId + 1, 0xc2b2ae35), 0x9e3779b1)
     return (mixed ^ (mixed >>> 16)) & 0xffff
   }
 

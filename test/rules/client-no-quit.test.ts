@@ -1,6 +1,6 @@
 /** client-no-quit: bad manners, told as a note and never as a fault. */
 import { describe, expect, it } from 'vitest'
-import { CLIENT_IP, expectQuiet, judge, measured, ok, play, rows, says, working } from './kit.ts'
+import { CLIENT_IP, expectQuiet, judgeCuts as judge, measured, ok, play, rows, says, working } from './kit.ts'
 import { legs, PROXY_IP, SEALED_QUIT, sealedCommand, tlsSession, together } from './stories.ts'
 
 const RULE = 'client-no-quit'

@@ -4,7 +4,7 @@ import {
   CLIENT_IP,
   err,
   expectQuiet,
-  judge,
+  judgeCuts as judge,
   measured,
   ok,
   outcomeOf,

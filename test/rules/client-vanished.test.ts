@@ -1,6 +1,6 @@
 /** client-vanished: the process behind the socket is gone. */
 import { describe, expect, it } from 'vitest'
-import { CLIENT_IP, expectQuiet, judge, ok, play, rows, says, working } from './kit.ts'
+import { CLIENT_IP, expectQuiet, judgeCuts as judge, ok, play, rows, says, working } from './kit.ts'
 
 const RULE = 'client-vanished'
 

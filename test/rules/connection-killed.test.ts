@@ -1,6 +1,6 @@
 /** connection-killed: KILL seen, KILL named by the server, and what only looks like it. */
 import { describe, expect, it } from 'vitest'
-import { err, expectQuiet, judge, measured, ok, type Play, rows, SERVER_IP, says, working } from './kit.ts'
+import { err, expectQuiet, judgeCuts as judge, measured, ok, type Play, rows, SERVER_IP, says, working } from './kit.ts'
 import { legs, PROXY_IP, together } from './stories.ts'
 
 const RULE = 'connection-killed'

@@ -3,7 +3,7 @@
  * SYN, streams that have no end of answer, requests in TLS that may have none.
  */
 import { describe, expect, it } from 'vitest'
-import { CLIENT_IP, err, expectQuiet, judge, ok, type Play, play, prepared, rows, working } from './kit.ts'
+import { CLIENT_IP, err, expectQuiet, judgeCuts as judge, ok, type Play, play, prepared, rows, working } from './kit.ts'
 import { SEALED_QUIT, sealedCommand, tlsSession } from './stories.ts'
 
 describe('one direction only', () => {

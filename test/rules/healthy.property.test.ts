@@ -1,7 +1,7 @@
 /** Whatever a healthy session does, nobody is accused: random dialogues, with the network's and the capture's usual sins. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { err, judge, ok, type Play, play, prepared, rows, type Span, several } from './kit.ts'
+import { err, judge, judgeCuts, ok, type Play, play, prepared, rows, type Span, several } from './kit.ts'
 import { doubled } from './stories.ts'
 
 type Step = (p: Play) => unknown
@@ -106,7 +106,7 @@ describe('healthy sessions', () => {
   it('never yield a finding above info from the rules about cuts', () => {
     fc.assert(
       fc.property(shape, (s) => {
-        expect(judge(tell(s)).accusations.map((f) => `${f.rule}: ${f.title}`)).toEqual([])
+        expect(judgeCuts(tell(s)).accusations.map((f) => `${f.rule}: ${f.title}`)).toEqual([])
       }),
       { numRuns: 400 },
     )
@@ -115,7 +115,7 @@ describe('healthy sessions', () => {
   it('never yield an error from any rule: nothing was lost', () => {
     fc.assert(
       fc.property(shape, (s) => {
-        const errors = judge(tell(s), { rules: 'all' }).findings.filter((f) => f.severity === 'error')
+        const errors = judge(tell(s)).findings.filter((f) => f.severity === 'error')
         expect(errors.map((f) => `${f.rule}: ${f.title}`)).toEqual([])
       }),
       { numRuns: 400 },

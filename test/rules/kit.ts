@@ -33,14 +33,14 @@ export const CUT_RULES = [
 ]
 
 export interface JudgeOptions extends CaptureOptions {
-  /** Rules to run: CUT_RULES unless given; 'all' for every rule, as users run them. */
-  rules?: readonly string[] | 'all'
+  /** Rules to run: every one unless given, as users run them. */
+  rules?: readonly string[]
 }
 
 /** Analyses one capture of these plays. A rule that throws fails the test. */
 export function judge(plays: Play | readonly Play[], o: JudgeOptions = {}): Judged {
   const made = capture(plays, o)
-  const report = analyzeBuffer(INPUT, made.bytes, o.rules === 'all' ? {} : { rules: [...(o.rules ?? CUT_RULES)] })
+  const report = analyzeBuffer(INPUT, made.bytes, o.rules === undefined ? {} : { rules: [...o.rules] })
   expect(report.bugs ?? []).toEqual([])
   const of = (rule: string) => report.findings.filter((f) => f.rule === rule)
   return {
@@ -62,6 +62,10 @@ export function judge(plays: Play | readonly Play[], o: JudgeOptions = {}): Judg
     capture: made,
   }
 }
+
+/** The same with the rules about cuts alone, which are asked what they say when no other rule has said why. */
+export const judgeCuts = (plays: Play | readonly Play[], o: CaptureOptions = {}): Judged =>
+  judge(plays, { ...o, rules: CUT_RULES })
 
 /** Nothing is accused, and these rules say nothing at all. */
 export function expectQuiet(j: Judged, ...rules: readonly string[]): void {

@@ -1,6 +1,6 @@
 /** query-cancelled: a statement ended early and its connection lived on. */
 import { describe, expect, it } from 'vitest'
-import { CLIENT_IP, err, expectQuiet, judge, rows, SERVER_IP, says, working } from './kit.ts'
+import { CLIENT_IP, err, expectQuiet, judgeCuts as judge, rows, SERVER_IP, says, working } from './kit.ts'
 import { together } from './stories.ts'
 
 const RULE = 'query-cancelled'

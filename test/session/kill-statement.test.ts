@@ -17,7 +17,7 @@ describe('KILL', () => {
     ['KILL HARD CONNECTION 7', 7, false],
     ['KILL SOFT QUERY 7', 7, true],
     ['KILL SOFT 7', 7, false],
-    ['  KILL 18446744073709551615', 18446744073709551615, false],
+    ['  KILL 18446744073709551615', 2 ** 64, false],
     ['/* watchdog */ KILL 5', 5, false],
     ['/* a *//* b */\nKILL QUERY 5;', 5, true],
   ] as const) {

@@ -19,8 +19,16 @@ export default defineRule({
     cannotTell:
       'Which of a proxy’s timers it was (HAProxy timeout client or timeout server; the log’s cD or sD says), and from the client’s side alone whether a proxy or the server closed, unless the server is one that would have said error 4031.',
     fix: [
-      { text: 'Keep pooled connections shorter than the proxy’s timer', config: 'pool: maxLifetime / idle timeout below the timer; or a keep-alive query more often than it (TCP keep-alive does not count for proxies)' },
-      { text: 'Or raise the proxy’s timers above the pool’s lifetime', config: 'HAProxy: timeout client 8h, timeout server 8h, option clitcpka, option srvtcpka; ProxySQL: mysql-wait_timeout' },
+      {
+        text: 'Keep pooled connections shorter than the proxy’s timer',
+        config:
+          'pool: maxLifetime / idle timeout below the timer; or a keep-alive query more often than it (TCP keep-alive does not count for proxies)',
+      },
+      {
+        text: 'Or raise the proxy’s timers above the pool’s lifetime',
+        config:
+          'HAProxy: timeout client 8h, timeout server 8h, option clitcpka, option srvtcpka; ProxySQL: mysql-wait_timeout',
+      },
       { text: 'Let the pool check a connection that it has not used for a while before handing it out', config: '' },
     ],
     needs: ['mysql'],
@@ -33,8 +41,14 @@ export default defineRule({
       'connections still idle when the capture ends',
     ],
     references: [
-      { title: 'HAProxy 2.6: timeout client', url: 'https://docs.haproxy.org/2.6/configuration.html#4.2-timeout%20client' },
-      { title: 'ProxySQL: mysql-wait_timeout', url: 'https://proxysql.com/documentation/global-variables/mysql-variables/#mysql-wait_timeout' },
+      {
+        title: 'HAProxy 2.6: timeout client',
+        url: 'https://docs.haproxy.org/2.6/configuration.html#4.2-timeout%20client',
+      },
+      {
+        title: 'ProxySQL: mysql-wait_timeout',
+        url: 'https://proxysql.com/documentation/global-variables/mysql-variables/#mysql-wait_timeout',
+      },
     ],
     detail: {
       timerSeconds: 'silence before the closes, seconds; null when it began before the capture',

@@ -18,8 +18,15 @@ export default defineRule({
     cannotTell:
       'Whether a FIN without error 4031 is the timer’s or a KILL given at just that moment; wait_timeout from interactive_timeout; and, after a RST, whether a request was lost: only the application knows.',
     fix: [
-      { text: 'Retire pooled connections before the server does', config: 'maxLifetime / pool_recycle / ConnMaxLifetime below wait_timeout - 30 s; Druid keepAlive=true' },
-      { text: 'Look up what the session has, not only the global value: drivers and frameworks set it', config: "SHOW SESSION VARIABLES LIKE '%wait_timeout'; MySQL parameter groups of cloud services are often 60-600 s" },
+      {
+        text: 'Retire pooled connections before the server does',
+        config: 'maxLifetime / pool_recycle / ConnMaxLifetime below wait_timeout - 30 s; Druid keepAlive=true',
+      },
+      {
+        text: 'Look up what the session has, not only the global value: drivers and frameworks set it',
+        config:
+          "SHOW SESSION VARIABLES LIKE '%wait_timeout'; MySQL parameter groups of cloud services are often 60-600 s",
+      },
     ],
     needs: ['mysql'],
     quiet: [
@@ -31,8 +38,14 @@ export default defineRule({
       'a single close after a silence that is no whole number of seconds',
     ],
     references: [
-      { title: 'MySQL manual: wait_timeout', url: 'https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_wait_timeout' },
-      { title: 'MySQL error 4031, ER_CLIENT_INTERACTION_TIMEOUT', url: 'https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html#error_er_client_interaction_timeout' },
+      {
+        title: 'MySQL manual: wait_timeout',
+        url: 'https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_wait_timeout',
+      },
+      {
+        title: 'MySQL error 4031, ER_CLIENT_INTERACTION_TIMEOUT',
+        url: 'https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html#error_er_client_interaction_timeout',
+      },
       { title: 'MariaDB: wait_timeout', url: 'https://mariadb.com/docs/server/ref/mdb/system-variables/wait_timeout' },
     ],
     detail: {

@@ -28,6 +28,8 @@ import serverCrash from './server-crash.ts'
 import serverShutdown from './server-shutdown.ts'
 import silentDrop from './silent-drop.ts'
 import tooManyConnections from './too-many-connections.ts'
+import validationTooLate from './validation-too-late.ts'
+import validationWrongConnection from './validation-wrong-connection.ts'
 import wrongProtocol from './wrong-protocol.ts'
 
 export const RULES: readonly Rule[] = [
@@ -52,6 +54,8 @@ export const RULES: readonly Rule[] = [
   injectedReset,
   idleTimeoutServer,
   idleTimeoutProxy,
+  validationWrongConnection,
+  validationTooLate,
   packetOutOfOrder,
   clientTimeout,
   clientVanished,

@@ -4,7 +4,7 @@ import { formatDuration, toSeconds } from '../../core/time.ts'
 import type { Confidence } from '../../report/model.ts'
 import type { Session } from '../../session/session.ts'
 import { commandEvidence, commandWords, networkExcluded, seconds } from '../describe.ts'
-import { lostRequest } from '../idle-close.ts'
+import { lostRequest } from '../idle-facts.ts'
 import { defineRule, type RuleEvidence, type Verdict } from '../rule.ts'
 import { type ForgottenFlow, forgottenFlow, survivors } from '../stale-flow.ts'
 import { fits } from '../timers.ts'
@@ -25,7 +25,11 @@ export default defineRule({
       'Which device on the way it was, and its timer exactly: only that it is longer than the silences that survived and at most the one that failed. Without a second capture or an odd RST, ' +
       'a server host that lost the connection (failover of its address, a FIN that the network swallowed) looks the same.',
     fix: [
-      { text: 'Let TCP keep-alive speak more often than the timer', config: 'Linux: net.ipv4.tcp_keepalive_time below it, and SO_KEEPALIVE on (Connector/J tcpKeepAlive=true, mysql2 enableKeepAlive); MariaDB server: tcp_keepalive_time' },
+      {
+        text: 'Let TCP keep-alive speak more often than the timer',
+        config:
+          'Linux: net.ipv4.tcp_keepalive_time below it, and SO_KEEPALIVE on (Connector/J tcpKeepAlive=true, mysql2 enableKeepAlive); MariaDB server: tcp_keepalive_time',
+      },
       { text: 'Or retire pooled connections before it', config: 'pool idle timeout / maxLifetime below the timer' },
       { text: 'Or raise the device’s idle timer', config: 'AWS NLB: tcp.idle_timeout.seconds (60-6000)' },
     ],
@@ -38,8 +42,14 @@ export default defineRule({
       'the server was restarted meanwhile: connection ids start again',
     ],
     references: [
-      { title: 'AWS: TCP idle timeout of a Network Load Balancer', url: 'https://docs.aws.amazon.com/elasticloadbalancing/latest/network/update-idle-timeout.html' },
-      { title: 'RFC 5382: NAT behavioral requirements for TCP, REQ-5', url: 'https://www.rfc-editor.org/rfc/rfc5382#section-5' },
+      {
+        title: 'AWS: TCP idle timeout of a Network Load Balancer',
+        url: 'https://docs.aws.amazon.com/elasticloadbalancing/latest/network/update-idle-timeout.html',
+      },
+      {
+        title: 'RFC 5382: NAT behavioral requirements for TCP, REQ-5',
+        url: 'https://www.rfc-editor.org/rfc/rfc5382#section-5',
+      },
     ],
     detail: {
       idleSeconds: 'silence before the request that was refused',
@@ -55,7 +65,8 @@ export default defineRule({
     const f = forgottenFlow(s, ctx.fleet)
     if (f === null) return
     const alive = survivors(s, ctx.fleet, f.idle)
-    const confidence: Confidence = f.elsewhere !== null ? 'certain' : f.odd.length > 0 && alive.outlived === 0 ? 'likely' : 'possible'
+    const confidence: Confidence =
+      f.elsewhere !== null ? 'certain' : f.odd.length > 0 && alive.outlived === 0 ? 'likely' : 'possible'
     // Longer silences on the same way survived and nothing about the RST is odd: then it was not forgotten for being idle.
     if (f.elsewhere === null && f.odd.length === 0 && alive.outlived > 0) return
     const front = ctx.fleet.frontLeg(s)
@@ -92,15 +103,34 @@ export default defineRule({
 })
 
 function evidence(s: Session, f: ForgottenFlow, alive: { count: number; longest: number }): RuleEvidence[] {
-  const survived = alive.count === 0 ? 'no other silence to compare with' : `${alive.count} sessions on the same way survived silences of up to ${toSeconds(alive.longest).toFixed(3)} s`
+  const survived =
+    alive.count === 0
+      ? 'no other silence to compare with'
+      : `${alive.count} sessions on the same way survived silences of up to ${toSeconds(alive.longest).toFixed(3)} s`
   const out: RuleEvidence[] = [
-    { kind: 'silence', from: f.command.at - f.idle, to: f.command.at, says: `nothing on this connection for ${toSeconds(f.idle).toFixed(3)} s before the request; ${survived}` },
+    {
+      kind: 'silence',
+      from: f.command.at - f.idle,
+      to: f.command.at,
+      says: `nothing on this connection for ${toSeconds(f.idle).toFixed(3)} s before the request; ${survived}`,
+    },
     ...commandEvidence(f.command),
-    { kind: 'frames', frames: [f.reset.frame], says: `RST in the name of ${s.server}${f.odd.length === 0 ? '' : `: ${f.odd.join('; ')}`}` },
+    {
+      kind: 'frames',
+      frames: [f.reset.frame],
+      says: `RST in the name of ${s.server}${f.odd.length === 0 ? '' : `: ${f.odd.join('; ')}`}`,
+    },
     seconds('from the request to the RST', f.reset.at - f.command.at),
     seconds('idle gap', f.idle, 'at least the timer'),
   ]
-  if (f.reset.ttl !== f.reset.ttlBefore && f.reset.ttlBefore >= 0) out.push({ kind: 'measure', name: 'time to live of the RST', value: f.reset.ttl, unit: '', compared: `server’s packets: ${f.reset.ttlBefore}` })
+  if (f.reset.ttl !== f.reset.ttlBefore && f.reset.ttlBefore >= 0)
+    out.push({
+      kind: 'measure',
+      name: 'time to live of the RST',
+      value: f.reset.ttl,
+      unit: '',
+      compared: `server’s packets: ${f.reset.ttlBefore}`,
+    })
   if (f.elsewhere !== null) {
     out.push({
       kind: 'frames',
@@ -116,6 +146,9 @@ function title(all: readonly Verdict[], s: Session): string {
   const idles = all.map((v) => Number(v.detail['idleSeconds']) * 1e9)
   const least = formatDuration(Math.min(...idles))
   const n = all.length
-  const lost = n === 1 ? `1 ${commandWords({ name: all[0]!.command ?? '', text: all[0]!.statement } as Parameters<typeof commandWords>[0])} was` : `${n} requests were`
+  const lost =
+    n === 1
+      ? `1 ${commandWords({ name: all[0]!.command ?? '', text: all[0]!.statement } as Parameters<typeof commandWords>[0])} was`
+      : `${n} requests were`
   return `A device between ${s.clientIp} and ${s.serverIp} had forgotten ${n === 1 ? 'a connection' : 'connections'} idle for ${n === 1 ? '' : 'at least '}${least} and reset ${n === 1 ? 'it' : 'them'}; ${lost} lost`
 }

@@ -17,14 +17,22 @@ export default defineRule({
     what:
       'A request was retransmitted, at growing intervals, and nothing at all came back; or the server’s answer was, and the client never acknowledged it. After a long silence this is a NAT, firewall or load balancer ' +
       'that had forgotten the flow and drops what it does not know; in the middle of work it is a path or host that failed.',
-    why:
-      'The application hangs until its own timeout, or for a quarter of an hour (Linux tcp_retries2) without one. Its later close does not reach the server, which keeps the session, its locks and its open transaction until wait_timeout.',
+    why: 'The application hangs until its own timeout, or for a quarter of an hour (Linux tcp_retries2) without one. Its later close does not reach the server, which keeps the session, its locks and its open transaction until wait_timeout.',
     cannotTell:
       'Where on the way the packets vanish, and, from the sender’s side alone, whether the path or the other host died. A capture at the other end says whether they arrived.',
     fix: [
-      { text: 'Let TCP keep-alive speak more often than the device’s idle timer', config: 'Linux: net.ipv4.tcp_keepalive_time below it, and SO_KEEPALIVE on; MariaDB server: tcp_keepalive_time' },
-      { text: 'Fail sooner than the kernel does', config: 'TCP_USER_TIMEOUT, net.ipv4.tcp_retries2=8; Connector/J socketTimeout' },
-      { text: 'Let the device reset unknown flows rather than drop them', config: 'firewall: reject with tcp-reset; Azure Load Balancer: TCP reset on idle' },
+      {
+        text: 'Let TCP keep-alive speak more often than the device’s idle timer',
+        config: 'Linux: net.ipv4.tcp_keepalive_time below it, and SO_KEEPALIVE on; MariaDB server: tcp_keepalive_time',
+      },
+      {
+        text: 'Fail sooner than the kernel does',
+        config: 'TCP_USER_TIMEOUT, net.ipv4.tcp_retries2=8; Connector/J socketTimeout',
+      },
+      {
+        text: 'Let the device reset unknown flows rather than drop them',
+        config: 'firewall: reject with tcp-reset; Azure Load Balancer: TCP reset on idle',
+      },
     ],
     needs: ['tcp', 'mysql'],
     quiet: [
@@ -58,8 +66,21 @@ export default defineRule({
     // Behind a proxy the client's leg waits for the same answer.
     const front = ctx.fleet.frontLeg(s)
     const waiting = front?.ending.lost ?? front?.ending.unanswered ?? null
-    if (front !== null && waiting !== null && !ctx.explained(front) && loss.command !== null && Math.abs(waiting.at - loss.command.at) < 1e9) {
-      ctx.report({ ...v, session: front, command: waiting.name, statement: waiting.text, outcome: waiting.outcome, evidence: [...commandEvidence(waiting), ...v.evidence.map((e) => ({ ...e, of: e.of ?? s }))] })
+    if (
+      front !== null &&
+      waiting !== null &&
+      !ctx.explained(front) &&
+      loss.command !== null &&
+      Math.abs(waiting.at - loss.command.at) < 1e9
+    ) {
+      ctx.report({
+        ...v,
+        session: front,
+        command: waiting.name,
+        statement: waiting.text,
+        outcome: waiting.outcome,
+        evidence: [...commandEvidence(waiting), ...v.evidence.map((e) => ({ ...e, of: e.of ?? s }))],
+      })
     }
   },
 })
@@ -75,7 +96,11 @@ function verdict(s: Session, loss: SilentLoss, ctx: RuleContext, fix: { text: st
     cause: forgotten ? `dropped idle ${s.clientIp} ${s.serverIp}` : `dropped ${s.clientIp} ${s.serverIp}`,
     severity: 'error',
     confidence,
-    culprit: { role: forgotten && (loss.others !== null || loss.elsewhere !== null) ? 'middlebox' : 'network', address: null, product: null },
+    culprit: {
+      role: forgotten && (loss.others !== null || loss.elsewhere !== null) ? 'middlebox' : 'network',
+      address: null,
+      product: null,
+    },
     title: (all) => title(all, s, loss, forgotten),
     detail: {
       vanished: loss.by === CLIENT ? 'request' : 'answer',
@@ -94,7 +119,9 @@ function verdict(s: Session, loss: SilentLoss, ctx: RuleContext, fix: { text: st
     outcome: loss.by === SERVER ? 'delivered-unknown' : (loss.command?.outcome ?? 'delivered-unknown'),
     evidence: evidence(s, loss, sender, alive),
     excluded: [
-      s.ending.first === null ? 'a close by the server or a proxy: neither FIN nor RST came' : 'a close: FIN or RST came only after packets had gone unanswered',
+      s.ending.first === null
+        ? 'a close by the server or a proxy: neither FIN nor RST came'
+        : 'a close: FIN or RST came only after packets had gone unanswered',
       ...(loss.others === null ? [] : [`a dead server: it went on answering ${loss.others.client}`]),
       'a path MTU that is too small: the lost segments are not full-size ones',
     ],
@@ -102,24 +129,52 @@ function verdict(s: Session, loss: SilentLoss, ctx: RuleContext, fix: { text: st
   }
 }
 
-function evidence(s: Session, loss: SilentLoss, sender: string, alive: { count: number; longest: number; outlived: number }): RuleEvidence[] {
+function evidence(
+  s: Session,
+  loss: SilentLoss,
+  sender: string,
+  alive: { count: number; longest: number; outlived: number },
+): RuleEvidence[] {
   const out: RuleEvidence[] = []
   if (loss.idle >= LONG_SILENCE) {
-    const survived = alive.count === 0 ? '' : `; ${alive.count} sessions on the same way survived silences of up to ${toSeconds(alive.longest).toFixed(3)} s`
+    const survived =
+      alive.count === 0
+        ? ''
+        : `; ${alive.count} sessions on the same way survived silences of up to ${toSeconds(alive.longest).toFixed(3)} s`
     const longer = alive.outlived === 0 ? '' : `; ${alive.outlived} survived a longer one`
-    out.push({ kind: 'silence', from: loss.firstAt - loss.idle, to: loss.firstAt, says: `nothing on this connection for ${toSeconds(loss.idle).toFixed(3)} s before${survived}${longer}` })
+    out.push({
+      kind: 'silence',
+      from: loss.firstAt - loss.idle,
+      to: loss.firstAt,
+      says: `nothing on this connection for ${toSeconds(loss.idle).toFixed(3)} s before${survived}${longer}`,
+    })
   }
   if (loss.command !== null && loss.by === CLIENT) out.push(...commandEvidence(loss.command))
-  out.push({ kind: 'frames', frames: [loss.frame, s.sides[loss.by].firstUnansweredFrame, loss.lastFrame].filter((f, i, all) => all.indexOf(f) === i), says: `sent by ${sender}, then ${loss.retransmissions} more times; nothing came back` })
+  out.push({
+    kind: 'frames',
+    frames: [loss.frame, s.sides[loss.by].firstUnansweredFrame, loss.lastFrame].filter(
+      (f, i, all) => all.indexOf(f) === i,
+    ),
+    says: `sent by ${sender}, then ${loss.retransmissions} more times; nothing came back`,
+  })
   out.push(seconds('sent again for', loss.until - loss.firstAt, `${loss.retransmissions} retransmissions`))
   if (loss.elsewhere !== null) {
     const last = loss.elsewhere.sides[loss.by]
-    out.push({ kind: 'frames', frames: [last.lastDataFrame || last.lastFrame], says: `the same connection in ${loss.elsewhere.input}: the last that arrived from ${sender}; these packets never did`, of: loss.elsewhere })
+    out.push({
+      kind: 'frames',
+      frames: [last.lastDataFrame || last.lastFrame],
+      says: `the same connection in ${loss.elsewhere.input}: the last that arrived from ${sender}; these packets never did`,
+      of: loss.elsewhere,
+    })
   }
   const first = s.ending.first
   if (first !== null && first.at > loss.firstAt) {
     const who = first.by === CLIENT ? s.client : s.server
-    out.push({ kind: 'frames', frames: [first.frame], says: `${first.how.toUpperCase()} from ${who}, ${formatDuration(first.at - loss.firstAt)} after the first loss: a consequence` })
+    out.push({
+      kind: 'frames',
+      frames: [first.frame],
+      says: `${first.how.toUpperCase()} from ${who}, ${formatDuration(first.at - loss.firstAt)} after the first loss: a consequence`,
+    })
   }
   return out
 }
