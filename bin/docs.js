@@ -176,12 +176,15 @@ ${anomalies.join('\n')}
 /** The README, with what its commands print between the output marks: run as shown, by the build in dist/. */
 function readmePage() {
   const text = readFileSync(join(root, 'README.md'), 'utf8')
-  return text.replace(/(<!-- output: mysqlconn (.*?) -->\n```text\n)[\s\S]*?(```\n<!-- \/output -->)/g, (_, head, line, tail) => {
-    const args = line.split(' ').filter((a) => a !== '')
-    const env = { PATH: process.env.PATH, LANG: 'C.UTF-8', NO_COLOR: '1' }
-    const run = spawnSync(process.execPath, ['bin/run.js', ...args], { cwd: root, encoding: 'utf8', env })
-    return `${head}${run.stdout.replace(/^\n/, '').trimEnd()}\n${tail}`
-  })
+  return text.replace(
+    /(<!-- output: mysqlconn (.*?) -->\n```text\n)[\s\S]*?(```\n<!-- \/output -->)/g,
+    (_, head, line, tail) => {
+      const args = line.split(' ').filter((a) => a !== '')
+      const env = { PATH: process.env.PATH, LANG: 'C.UTF-8', NO_COLOR: '1' }
+      const run = spawnSync(process.execPath, ['bin/run.js', ...args], { cwd: root, encoding: 'utf8', env })
+      return `${head}${run.stdout.replace(/^\n/, '').trimEnd()}\n${tail}`
+    },
+  )
 }
 
 const check = process.argv.includes('--check')

@@ -21,6 +21,8 @@ export interface AnalyzeOptions {
   redact?: boolean
   /** Id of a session to record in full: Report.trace. */
   trace?: string
+  /** Adds the silences and the timers that they fit: Report.idle. */
+  idle?: boolean
   /** Called now and then, between chunks of input. */
   onProgress?: (progress: Progress) => void
   /** Checked between chunks: once `aborted` is true the run ends with what is known, marked partial. */

@@ -10,6 +10,7 @@ import { MysqlconnError } from './core/errors.ts'
 import { LIMITS } from './core/limits.ts'
 import { Epoch, type Instant, toSeconds } from './core/time.ts'
 import { detect } from './detect/engine.ts'
+import { idleReport } from './detect/idle-report.ts'
 import { RULES } from './detect/rules/index.ts'
 import { type AnalyzeOptions, parseWhen, resolveWhen } from './options.ts'
 import { anomalyReports, sessionReport, summarise } from './report/build.ts'
@@ -107,6 +108,7 @@ export class Run {
         midstream: sessions.filter((s) => s.mysql !== null && s.synFrame === 0 && s.mysql.greeting === null).length,
       }),
     }
+    if (this.options.idle === true) report.idle = idleReport(fleet)
     if (this.trace !== null) report.trace = this.traceReport(this.trace, sessions)
     if (bugs.length > 0) {
       report.bugs = bugs.map((b) => ({

@@ -6,7 +6,7 @@
  * survived, no busy connection was closed in the same moment.
  */
 import { CLIENT, SERVER } from '../core/direction.ts'
-import { type Duration, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
+import { NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
 import type { Confidence } from '../report/model.ts'
 import type { CommandFact, ErrorFact, Session } from '../session/session.ts'
 import { acceptingSide } from './describe.ts'

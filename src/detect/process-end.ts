@@ -122,9 +122,7 @@ function endsAt(all: readonly Session[]): ProcessEnd[] {
   const out: ProcessEnd[] = []
   for (let i = 0; i < cut.length; ) {
     const next = burstEnd(cut, i)
-    let end = judge(e, i, next)
-    // A process that is told to stop lets some go before others: look at all that it cut until it was gone.
-    if (end === null && (e.named || e.refusals.length > 0)) end = judge(e, i, woundUp(e, i))
+    const end = woundUp(e, i, next) ?? judge(e, i, next)
     if (end !== null) out.push(end)
     i += end === null ? next - i : end.closed.length
   }
@@ -137,13 +135,19 @@ function burstEnd(cut: readonly Session[], from: number): number {
   return i
 }
 
-/** Behind everything cut from here on until the endpoint greets again. */
-function woundUp(e: Endpoint, from: number): number {
+/**
+ * A process that is told to stop lets some go before others: everything that it cut from here on until it greets again, if
+ * it said so or refused newcomers meanwhile. Closes that merely follow each other may be timers.
+ */
+function woundUp(e: Endpoint, from: number, burst: number): ProcessEnd | null {
+  if (!e.named && e.refusals.length === 0) return null
   const begin = e.cut[from]!.ending.first!.at
   const limit = Math.min(nextGreeting(e, begin)?.startAt ?? Number.POSITIVE_INFINITY, begin + WIND_UP)
   let i = from + 1
   while (i < e.cut.length && e.cut[i]!.ending.first!.at < limit) i++
-  return i
+  if (i === burst) return null
+  const end = judge(e, from, i)
+  return end?.orderly === 'named' || end?.orderly === 'refused-first' ? end : null
 }
 
 /** Whether cut[begin, behind) are what a process that ended left behind. */

@@ -16,8 +16,9 @@ export interface KnownTimer {
   setting: string
   /** Out-of-the-box value in seconds; null when off or unlimited by default. */
   seconds: number | null
-  /** Whether it can be set to other values. */
+  /** Whether it can be set to other values, and the least and the most that it takes, seconds, where there are bounds. */
   adjustable: boolean
+  bounds?: readonly [number, number]
   styles: readonly CloseStyle[]
   /** Which box it lives in. */
   where: 'server' | 'proxy' | 'middlebox' | 'client'
@@ -164,6 +165,7 @@ export const TIMERS: readonly KnownTimer[] = [
     setting: 'IdleClientTimeout',
     seconds: 1800,
     adjustable: true,
+    bounds: [1, 28_800],
     styles: ['fin'],
     where: 'proxy',
     late: 60,
@@ -192,6 +194,7 @@ export const TIMERS: readonly KnownTimer[] = [
     setting: 'tcp.idle_timeout.seconds',
     seconds: 350,
     adjustable: true,
+    bounds: [60, 6000],
     styles: ['rst-next'],
     where: 'middlebox',
     late: 10,
@@ -220,6 +223,7 @@ export const TIMERS: readonly KnownTimer[] = [
     setting: 'TcpIdleTimeoutSeconds',
     seconds: 350,
     adjustable: true,
+    bounds: [60, 6000],
     styles: ['silent'],
     where: 'middlebox',
     late: 10,
@@ -234,6 +238,7 @@ export const TIMERS: readonly KnownTimer[] = [
     setting: 'idleTimeoutInMinutes',
     seconds: 240,
     adjustable: true,
+    bounds: [240, 6000],
     // RST to both ends at expiry when "TCP reset on idle" is on.
     styles: ['silent', 'rst'],
     where: 'middlebox',
@@ -377,9 +382,15 @@ export function fits(
         style !== 'silent' &&
         range.above >= timer.seconds &&
         range.above <= timer.seconds + timer.late)
-    if (near || timer.adjustable) found.push({ timer, byDefault: near })
+    if (near || settable(timer, range)) found.push({ timer, byDefault: near })
   }
   return found.sort((a, b) => Number(b.byDefault) - Number(a.byDefault))
+}
+
+/** The timer can be set to a value in the range. */
+function settable(timer: KnownTimer, range: { above: number; below: number }): boolean {
+  if (!timer.adjustable || timer.bounds === undefined) return timer.adjustable
+  return range.below >= timer.bounds[0] && range.above <= timer.bounds[1] + timer.late
 }
 
 /** Capture clocks and timers disagree by this much at most, seconds. */

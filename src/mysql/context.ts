@@ -2,7 +2,7 @@
 import type { AnomalyLog } from '../core/anomaly.ts'
 import { type Direction, sideName } from '../core/direction.ts'
 import type { Instant } from '../core/time.ts'
-import { Capability, has } from './capabilities.ts'
+import { Capability, has, MariadbCapability } from './capabilities.ts'
 import { CommandQueue } from './command-queue.ts'
 import type { PacketReader } from './framing.ts'
 import type { MysqlListener } from './listener.ts'
@@ -75,12 +75,28 @@ export class Context {
     this.queryAttributes = has(this.capabilities, Capability.CLIENT_QUERY_ATTRIBUTES) ? 1 : 0
   }
 
+  /** The server may leave out the definitions of a result's columns. */
+  get metadataIsOptional(): boolean {
+    return (
+      !this.known ||
+      has(this.capabilities, Capability.CLIENT_OPTIONAL_RESULTSET_METADATA) ||
+      has(this.mariadb, MariadbCapability.MARIADB_CLIENT_CACHE_METADATA)
+    )
+  }
+
   /** An option was read from the traffic instead of the login. */
   infer(what: string): void {
     this.listener.inferred(what)
     if (this.saidInferred) return
     this.saidInferred = true
     this.anomalies.note('mysql.inferred', this.frame, () => `frame ${this.frame}: ${what}`)
+  }
+
+  /** How a result ended tells whether EOF packets are in use, where that is not known. */
+  inferEof(deprecateEof: 0 | 1): void {
+    if (this.deprecateEof >= 0) return
+    this.deprecateEof = deprecateEof
+    this.infer(deprecateEof === 0 ? 'EOF packets' : 'CLIENT_DEPRECATE_EOF')
   }
 
   unreadable(dir: Direction, what: string): void {

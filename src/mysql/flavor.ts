@@ -9,8 +9,7 @@ const FINGERPRINTS: readonly (readonly [RegExp, Flavor])[] = [
   [/vitess/i, 'vitess'],
   [/mariadb/i, 'mariadb'],
   [/percona/i, 'percona'],
-  // Percona appends its own release number: 8.0.34-26, 5.7.40-43-log, 8.0.32-24.2 (XtraDB Cluster).
-  [/^\d+\.\d+\.\d+-\d{1,2}(\.\d+)*(-\d\d\.\d\d(\.\d)?)?(-log)?$/, 'percona'],
+  // Percona appends its own release number (8.0.34-26), but so do Debian's packages of MySQL (9.7.4-2): that tells nothing.
 ]
 
 /** ProxySQL's default mysql-server_version, which real servers of that version never send with this plugin. */

@@ -7,12 +7,13 @@
  */
 import { ByteReader } from '../core/bytes.ts'
 import { SERVER } from '../core/direction.ts'
-import { Capability, has, MariadbCapability } from './capabilities.ts'
+import { Capability, has } from './capabilities.ts'
 import { Answer, answerOf } from './commands.ts'
 import { LOGIN_BYTES, serverAuthenticates, serverGreets, track } from './connection-phase.ts'
 import { type Context, Phase } from './context.ts'
 import { Mode, type PacketSink } from './framing.ts'
 import { ReplyKind } from './listener.ts'
+import { COLUMN_COUNT_MOST, columnCount, decodeColumnCount } from './messages/column-count.ts'
 import { decodePrepareOk, PREPARE_OK_LEAST, prepareOk } from './messages/com-stmt-prepare-ok.ts'
 import { decodeErr, PROGRESS_CODE } from './messages/err.ts'
 import { eofStatus, okStatus } from './messages/ok.ts'
@@ -32,8 +33,6 @@ const State = {
   file: 5,
 } as const
 
-/** MySQL's limit (MAX_FIELDS) is 4096; a join view of MariaDB's comes no further. */
-const MOST_COLUMNS = 65_535
 const ERR_BYTES = 1024
 const HEAD_BYTES = 64
 
@@ -208,11 +207,8 @@ export class ServerSide implements PacketSink {
 
   private columnCount(buf: Uint8Array, start: number, end: number, length: number): void {
     const c = this.c
-    r.reset(buf, start, end)
-    const columns = r.lenenc()
-    // One more byte: whether the definitions follow (CLIENT_OPTIONAL_RESULTSET_METADATA, MARIADB_CLIENT_CACHE_METADATA).
-    const flag = r.left === 1 ? r.u8() : 1
-    if (!r.ok || columns < 1 || columns > MOST_COLUMNS || r.left > 0 || length > 10 || flag > 1) {
+    const columns = length > COLUMN_COUNT_MOST ? -1 : decodeColumnCount(buf, start, end)
+    if (columns < 1) {
       c.unreadable(SERVER, 'not an answer')
       c.server.lost = true
       c.server.halt = true
@@ -222,40 +218,25 @@ export class ServerSide implements PacketSink {
     this.columns = columns
     this.state = State.columns
     c.server.rows = 0
-    if (flag === 0 && this.metadataIsOptional()) {
+    if (!columnCount.metadataFollows && c.metadataIsOptional) {
       if (c.deprecateEof === 1) this.resumeRows()
       return
     }
     this.skip(columns)
   }
 
-  private metadataIsOptional(): boolean {
-    const c = this.c
-    return (
-      !c.known ||
-      has(c.capabilities, Capability.CLIENT_OPTIONAL_RESULTSET_METADATA) ||
-      has(c.mariadb, MariadbCapability.MARIADB_CLIENT_CACHE_METADATA)
-    )
-  }
-
   /** The packet behind the column definitions where CLIENT_DEPRECATE_EOF is off or unknown. */
   private afterColumns(first: number, buf: Uint8Array, start: number, end: number, length: number): void {
     const c = this.c
     if (first === 0xfe && length < 7) {
-      if (c.deprecateEof < 0) {
-        c.deprecateEof = 0
-        c.infer('EOF packets')
-      }
+      c.inferEof(0)
       const status = eofStatus(buf, start, end)
       // COM_STMT_EXECUTE opened a cursor: rows come with COM_STMT_FETCH.
       if (status >= 0 && (status & Status.SERVER_STATUS_CURSOR_EXISTS) !== 0) this.end(status)
       else this.resumeRows()
       return
     }
-    if (c.deprecateEof < 0) {
-      c.deprecateEof = 1
-      c.infer('CLIENT_DEPRECATE_EOF')
-    }
+    c.inferEof(1)
     if (first === 0xfe) this.end(this.okEnd(buf, start, end))
     else {
       c.server.rows = 1
@@ -297,10 +278,7 @@ export class ServerSide implements PacketSink {
     const c = this.c
     const columnsLeft = this.state === State.prepareParameters ? this.columns : 0
     if (first === 0xfe && length < 7) {
-      if (c.deprecateEof < 0) {
-        c.deprecateEof = 0
-        c.infer('EOF packets')
-      }
+      c.inferEof(0)
       if (columnsLeft === 0) {
         this.end(eofStatus(buf, start, end))
         return
@@ -309,10 +287,7 @@ export class ServerSide implements PacketSink {
       this.skip(columnsLeft)
       return
     }
-    if (c.deprecateEof < 0) {
-      c.deprecateEof = 1
-      c.infer('CLIENT_DEPRECATE_EOF')
-    }
+    c.inferEof(1)
     if (columnsLeft > 0) {
       // This was the first of the column definitions.
       this.state = State.prepareColumns

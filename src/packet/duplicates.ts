@@ -27,14 +27,12 @@ const SAME_POINT_WITHOUT_ID: Instant = 100e3
 
 /** Segments remembered, a power of two: 20 ms at 100,000 packets a second. A slot lost to another segment only misses a copy. */
 const SLOTS = 2048
-/** One cache line holds two: six words, and the time in the place of the last two. */
 const WORDS = 8
-const TIME = 3
 
 // hot path: no allocation per packet
 export class Duplicates {
   private readonly words = new Int32Array(SLOTS * WORDS)
-  private readonly times = new Float64Array(this.words.buffer).fill(Number.NEGATIVE_INFINITY)
+  private readonly times = new Float64Array(SLOTS).fill(Number.NEGATIVE_INFINITY)
 
   /**
    * Whether `s` is a copy of a recent segment; remembers it if not. `checksum` is the TCP checksum field, `point` any
@@ -42,34 +40,39 @@ export class Duplicates {
    */
   seen(s: SegmentView, checksum: number, point: number): boolean {
     const words = this.words
+    const ports = (s.srcPort << 16) | s.dstPort
+    const ips = s.srcIp ^ Math.imul(s.dstIp, 0x9e3779b1) ^ s.family
+    const shape = (s.flags << 16) | s.window
+    let hash = Math.imul(s.seq ^ Math.imul(s.ack, 0x85ebca6b), 0x9e3779b1) ^ Math.imul(ports ^ s.ipId, 0xc2b2ae35)
+    hash ^= hash >>> 15
+    const slot = hash & (SLOTS - 1)
+    const w = slot * WORDS
     const seq = s.seq | 0
     const ack = s.ack | 0
-    const ends =
-      Math.imul((s.srcPort << 16) | s.dstPort, 0xc2b2ae35) ^ s.srcIp ^ Math.imul(s.dstIp, 0x9e3779b1) ^ s.family
-    const idAndWindow = (s.ipId << 16) | s.window
-    const flagsAndLength = (s.flags << 24) ^ s.dataLength
     const checksumAndPoint = (checksum << 16) | (point & 0xffff)
-    let hash = Math.imul(seq ^ Math.imul(ack, 0x85ebca6b), 0x9e3779b1) ^ ends ^ Math.imul(idAndWindow, 0x85ebca6b)
-    hash ^= hash >>> 15
-    const w = (hash & (SLOTS - 1)) * WORDS
-    const t = (w >> 1) + TIME
+    const age = Math.abs(s.at - this.times[slot]!)
     if (
+      age <= OTHER_POINT &&
       words[w] === seq &&
       words[w + 1] === ack &&
-      words[w + 2] === ends &&
-      words[w + 3] === idAndWindow &&
-      words[w + 4] === flagsAndLength
+      words[w + 2] === ports &&
+      words[w + 3] === ips &&
+      words[w + 4] === s.ipId &&
+      words[w + 5] === shape &&
+      words[w + 6] === s.dataLength &&
+      isCopy(words[w + 7]! ^ checksumAndPoint, s, age)
     ) {
-      const age = Math.abs(s.at - this.times[t]!)
-      if (age <= OTHER_POINT && isCopy(words[w + 5]! ^ checksumAndPoint, s, age)) return true
+      return true
     }
     words[w] = seq
     words[w + 1] = ack
-    words[w + 2] = ends
-    words[w + 3] = idAndWindow
-    words[w + 4] = flagsAndLength
-    words[w + 5] = checksumAndPoint
-    this.times[t] = s.at
+    words[w + 2] = ports
+    words[w + 3] = ips
+    words[w + 4] = s.ipId
+    words[w + 5] = shape
+    words[w + 6] = s.dataLength
+    words[w + 7] = checksumAndPoint
+    this.times[slot] = s.at
     return false
   }
 }

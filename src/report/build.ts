@@ -47,9 +47,9 @@ export function sessionReport(s: Session, fleet: Fleet, epoch: Epoch): SessionRe
     ending: {
       how: first?.how ?? (s.ending.how === 'open' || s.ending.how === 'port-reuse' ? 'open' : 'unknown'),
       by: first === null ? 'unknown' : sideName(first.by),
-      command: lost?.name ?? first?.outstanding?.name ?? null,
+      command: lost?.name ?? first?.outstanding?.name ?? s.ending.unanswered?.name ?? null,
       silenceSeconds: toSeconds(s.ending.silence),
-      outcome: lost?.outcome ?? (s.mysql !== null && s.mysql.commands.total > 0 ? 'answered' : 'none'),
+      outcome: lost?.outcome ?? s.ending.unanswered?.outcome ?? (s.mysql !== null && s.mysql.commands.total > 0 ? 'answered' : 'none'),
     },
   }
 }

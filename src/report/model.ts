@@ -21,8 +21,53 @@ export interface Report {
   summary: Summary
   /** One session, event by event: only when AnalyzeOptions.trace asked for it and the session was found. */
   trace?: TraceReport
+  /** Silences, and the timers that they fit: only when AnalyzeOptions.idle asked for it. */
+  idle?: IdleReport
   /** Rules that failed on a session: bugs of ours. Present only when there are any; the run then exits with 70. */
   bugs?: BugReport[]
+}
+
+/** For `mysqlconn idle`. */
+export interface IdleReport {
+  /** Silences by length, from short to long. A session counts once with the longest that it survived, and once with the one that it did not. */
+  histogram: IdleBucket[]
+  /** Deaths after the same silence at the same endpoint, those that lost most first. */
+  timers: IdleTimerReport[]
+}
+
+export interface IdleBucket {
+  fromSeconds: number
+  /** Null: no upper end. */
+  toSeconds: number | null
+  survived: number
+  /** Ended in a close that cost nothing. */
+  closed: number
+  /** Ended in a close, or in nothing, that cost a request. */
+  lost: number
+}
+
+export interface IdleTimerReport {
+  /** Endpoint that accepted the connections. */
+  server: string
+  /** How it ended them; 'rst-next' and 'silent': nothing at expiry, seen only when the next packet failed. */
+  close: 'fin' | 'rst' | 'err-4031' | 'rst-next' | 'silent'
+  /** The close came at expiry, so `seconds` is the timer; otherwise the timer is above `aboveSeconds` and at most `seconds`. */
+  exact: boolean
+  seconds: number
+  maxSeconds: number
+  aboveSeconds: number | null
+  closes: number
+  /** Different moments among them: each is evidence of its own. */
+  moments: number
+  lost: number
+  survivors: number
+  longestSurvivedSeconds: number
+  /** Sessions that survived a clearly longer silence: evidence against this timer. */
+  outlived: number
+  /** Rule that took it for a timer, null when no rule did. */
+  finding: string | null
+  culprit: { role: CulpritRole; address: string | null; product: string | null } | null
+  fits: { product: string; setting: string; defaultSeconds: number | null; byDefault: boolean; source: string }[]
 }
 
 /** The ladder of one session, for `sessions show`. */

@@ -7,6 +7,8 @@ export function* renderNdjson(report: Report): Iterable<string> {
   for (const input of report.inputs) yield line('input', input)
   for (const session of report.sessions) yield line('session', session)
   for (const finding of report.findings) yield line('finding', finding)
+  for (const bucket of report.idle?.histogram ?? []) yield line('idle-bucket', bucket)
+  for (const timer of report.idle?.timers ?? []) yield line('idle-timer', timer)
   if (report.trace !== undefined) {
     const { events, ...trace } = report.trace
     yield line('trace', trace)

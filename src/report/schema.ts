@@ -170,6 +170,32 @@ const finding = object({
   references: list(object({ title: string, url: string })),
 })
 
+const number = { type: 'number' }
+const idleBucket = object({
+  fromSeconds: number,
+  toSeconds: nullable(number),
+  survived: integer,
+  closed: integer,
+  lost: integer,
+})
+const idleTimer = object({
+  server: endpoint,
+  close: oneOf('fin', 'rst', 'err-4031', 'rst-next', 'silent'),
+  exact: { type: 'boolean', description: 'the close came at expiry; otherwise the timer is in (aboveSeconds, seconds]' },
+  seconds: number,
+  maxSeconds: number,
+  aboveSeconds: nullable(number),
+  closes: integer,
+  moments: integer,
+  lost: integer,
+  survivors: integer,
+  longestSurvivedSeconds: number,
+  outlived: integer,
+  finding: nullableString,
+  culprit: nullable(object({ role: string, address: nullableString, product: nullableString })),
+  fits: list(object({ product: string, setting: string, defaultSeconds: nullable(number), byDefault: { type: 'boolean' }, source: string })),
+})
+
 const traceEvent = object(
   {
     at: time,
@@ -204,10 +230,11 @@ export const REPORT_JSON_SCHEMA: JsonSchema = {
         notListed: { ...integer, description: 'sessions counted but not in `sessions`' },
         blind: { ...list(string), description: 'what could not be seen' },
       }),
+      idle: object({ histogram: list(ref('idleBucket')), timers: list(ref('idleTimer')) }),
       trace: object({ session: sessionId, events: list(ref('traceEvent')), dropped: integer }),
       bugs: list(object({ rule: string, session: string, message: string })),
     },
-    ['trace', 'bugs'],
+    ['trace', 'idle', 'bugs'],
   ),
-  $defs: { anomaly, input, outcome, mysql, tls, session, evidence, occurrence, finding, traceEvent },
+  $defs: { anomaly, input, outcome, mysql, tls, session, evidence, occurrence, finding, traceEvent, idleBucket, idleTimer },
 }

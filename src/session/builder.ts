@@ -65,6 +65,8 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
   }
 
   notMysql(recorder: SessionRecorder): void {
+    // Another protocol where MySQL belongs is worth a session.
+    if (recorder.unreadables.length > 0) return
     recorder.conn.sink = null
     recorder.conn.observer = null
     recorder.takeRow()

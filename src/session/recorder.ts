@@ -47,7 +47,7 @@ const NOTES_KEPT = 8
 const CODES_KEPT = 256
 const NOTHING: readonly never[] = Object.freeze([])
 const IN_ORDER: MysqlFacts['outOfOrder'] = Object.freeze({ count: 0, dir: CLIENT, at: 0, frame: 0, expected: 0, got: 0 })
-const NO_OVERLAPS: MysqlFacts['overlaps'] = Object.freeze({ count: 0, at: 0, frame: 0, earlierFrame: 0 })
+const NO_OVERLAPS: MysqlFacts['overlaps'] = Object.freeze({ count: 0, at: 0, frame: 0, earlierFrame: 0, answeredAt: -1 })
 
 /** Timeline kind of each TcpFact; -1 for those that only counters keep. */
 const TIMELINE_OF: readonly number[] = (() => {
@@ -374,7 +374,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
 
   private overlap(at: Instant, frame: number): void {
     if (this.overlaps === NO_OVERLAPS) {
-      this.overlaps = { count: 1, at, frame, earlierFrame: this.rows.numbers[this.row * NUMBERS + FRAME]! }
+      this.overlaps = { count: 1, at, frame, earlierFrame: this.rows.numbers[this.row * NUMBERS + FRAME]!, answeredAt: -1 }
     } else this.overlaps.count++
   }
 
@@ -396,6 +396,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     if (statusFlags >= 0) this.statusFlags = statusFlags
     this.trace?.reply(statusFlags, rows, columns, more, at, frame)
     if (more) return
+    if (this.overlaps !== NO_OVERLAPS && this.overlaps.answeredAt < 0) this.overlaps.answeredAt = at
     this.event(EventKind.reply, SERVER, at, frame, statusFlags)
     this.replied(at)
     if (this.awaiting !== null) {

@@ -190,8 +190,8 @@ export interface MysqlFacts {
   lastStatusFlags: number
   /** Packets whose sequence id was not the one expected: the first of them. */
   outOfOrder: { count: number; dir: Direction; at: Instant; frame: number; expected: number; got: number }
-  /** Commands sent while an earlier one had no whole answer: the first of them, and the frame of that earlier one. */
-  overlaps: { count: number; at: Instant; frame: number; earlierFrame: number }
+  /** Commands sent while an earlier one had no whole answer: the first of them, that earlier one, and when its answer was whole (-1 never). */
+  overlaps: { count: number; at: Instant; frame: number; earlierFrame: number; answeredAt: Instant }
   resynced: number
   inferred: readonly string[]
   /** Longest idle time, from an answer to the next command, that the connection survived: that command was answered. */

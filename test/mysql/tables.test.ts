@@ -62,8 +62,10 @@ it('flags by name', () => {
 it.each([
   ['8.4.3', 'caching_sha2_password', 'mysql'],
   ['5.5.5-10.11.6-MariaDB-1:10.11.6+maria~ubu2204', 'mysql_native_password', 'mariadb'],
-  ['8.0.34-26', 'caching_sha2_password', 'percona'],
-  ['5.7.40-43-log', 'mysql_native_password', 'percona'],
+  // Percona's release number looks like Debian's: no guess.
+  ['8.0.34-26', 'caching_sha2_password', 'mysql'],
+  ['5.7.40-43-log', 'mysql_native_password', 'mysql'],
+  ['9.7.4-2', 'caching_sha2_password', 'mysql'],
   ['5.7.25-log', 'mysql_native_password', 'mysql'],
   ['8.0.11', 'mysql_native_password', 'proxysql'],
   ['8.0.11', 'caching_sha2_password', 'mysql'],

@@ -97,11 +97,13 @@ describe('stays quiet', () => {
   it('a login that was retransmitted and never acknowledged', () => {
     const p = play().connect().greet().mute('server')
     p.client.data(Uint8Array.of(32, 0, 0, 1))
-    expect(judge(p.retransmit('client', { times: 4 }).wait('5s').close('server')).of(RULE)).toEqual([])
+    p.retransmit('client', { times: 4 }).wait('5s')
+    p.server.fin({ ackOffset: -4 })
+    expect(judge(p).of(RULE)).toEqual([])
   })
 
   it('a login that went through, and an idle timeout later', () => {
-    expectQuiet(judge(working().query('SELECT 1', rows(1)).wait('10s').close('server')), RULE)
+    expect(judge(working().query('SELECT 1', rows(1)).wait('10s').close('server')).of(RULE)).toEqual([])
     expect(judge(play().connect().login({ reply: ok() }).wait('10s').close('server')).of(RULE)).toEqual([])
     expect(judge(tlsSession().wait('10s').close('server')).of(RULE)).toEqual([])
   })

@@ -13,7 +13,8 @@ interface Endpoints {
 export interface Expectation {
   rule: string | string[]
   role?: string | string[]
-  address?: string
+  /** null: not asked for. */
+  address?: string | null
   detail?: Record<string, unknown>
   severity?: string | string[]
   sessions: Endpoints[]
@@ -75,8 +76,7 @@ function meets(e: Expectation, f: Finding): boolean {
   if (severities.length > 0 ? !severities.includes(f.severity) : f.severity === 'info' && !INFORMATIVE.includes(f.rule))
     return false
   if (e.role !== undefined && !list(e.role).includes(f.culprit.role)) return false
-  const address = f.culprit.address ?? ''
-  if (e.address !== undefined && address !== '' && address !== e.address) return false
+  if (e.address && f.culprit.address && f.culprit.address !== e.address) return false
   return Object.entries(e.detail ?? {}).every(([name, value]) => {
     const got = list((f.detail as Record<string, unknown>)[name]).map(String)
     return list(value).some((v) => got.includes(String(v)))

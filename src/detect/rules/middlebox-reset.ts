@@ -118,9 +118,8 @@ function evidence(s: Session, f: ForgottenFlow, alive: { count: number; longest:
     {
       kind: 'frames',
       frames: [f.reset.frame],
-      says: `RST in the name of ${s.server}${f.odd.length === 0 ? '' : `: ${f.odd.join('; ')}`}`,
+      says: `RST in the name of ${s.server}, ${formatDuration(f.reset.at - f.command.at)} after the request${f.odd.length === 0 ? '' : `: ${f.odd.join('; ')}`}`,
     },
-    seconds('from the request to the RST', f.reset.at - f.command.at),
     seconds('idle gap', f.idle, 'at least the timer'),
   ]
   if (f.reset.ttl !== f.reset.ttlBefore && f.reset.ttlBefore >= 0)

@@ -109,8 +109,8 @@ function shared(s: Session): Disorder | null {
   const login = s.mysql!.login
   if (o.count === 0 || first === null || first.by === SERVER || s.ending.quit || login === null) return null
   if (PIPELINES.test(login.attributes['_client_name'] ?? 'mariadb')) return null
-  // It broke there and then, with answers unread; and the second command stood clear of the answer to the first.
-  if (first.at - o.at > BROKE_WITHIN || first.at - o.at < SWAPPED || first.outstanding === null && first.how !== 'rst' && s.ending.resetCount === 0) return null
+  // It broke there and then, and the second command stood clear of the answer to the first.
+  if (first.at - o.at > BROKE_WITHIN || (o.answeredAt >= 0 && o.answeredAt - o.at < SWAPPED)) return null
   return { kind: 'shared', frame: o.frame, at: o.at, says: 'another command on the same connection, before the answer', culprit: client(s) }
 }
 

@@ -44,7 +44,7 @@ export default defineRule({
     ctx.report(
       endVerdict(s, back, end, ctx.fleet, {
         cause: 'died',
-        what: 'died',
+        what: 'went down at once',
         cannotTell: ['an orderly shutdown: no 1053, nobody refused before the last close (a server may also stop at once and silently: its log decides)'],
         remedy: this.meta.fix,
       }),

@@ -1,7 +1,8 @@
 /** One side does not speak MySQL: HTTP, a bare TLS hello, SSH or noise on the MySQL port, or a MySQL client at another server's. */
-import { CLIENT, SERVER } from '../../core/direction.ts'
+import { CLIENT, type Direction, SERVER } from '../../core/direction.ts'
 import type { Session } from '../../session/session.ts'
 import { acceptingSide, closeEvidence } from '../describe.ts'
+import type { Fleet } from '../fleet.ts'
 import { finishedLogin, neighbours } from '../neighbours.ts'
 import { count } from '../refusal.ts'
 import { defineRule, type RuleEvidence } from '../rule.ts'
@@ -69,7 +70,7 @@ export default defineRule({
   },
   session(s, ctx) {
     if (ctx.explained(s) || finishedLogin(s)) return
-    const spoken = foreign(s)
+    const spoken = foreign(s, ctx.fleet)
     if (spoken === null) return
     const front = spoken.dir === CLIENT ? ctx.fleet.frontLeg(s) : null
     const by = front ?? s
@@ -138,14 +139,19 @@ function complaint(s: Session): { code: number; message: string; frame: number }
 }
 
 /** The first bytes that are no MySQL, ahead of any login; null when there are none. */
-function foreign(s: Session): { dir: number; what: string; frame: number } | null {
+function foreign(s: Session, fleet: Fleet): { dir: Direction; what: string; frame: number } | null {
   const f = s.foreign[0]
   if (f === undefined || f.what.startsWith(IN_TLS)) return null
   if (s.mysql !== null && (s.mysql.loginFrame > 0 || s.mysql.proxyHeader !== null)) return null
-  if (f.dir === CLIENT) {
-    if (s.sides[CLIENT].lostBytes + s.sides[CLIENT].snaplenBytes > 0 && !(f.what in NAMES)) return null
-    // On a port of MySQL's own X Protocol both sides speak it.
-    return f.what === 'x-protocol' && s.mysql === null ? null : f
+  const [client, server] = s.sides
+  if (f.dir === SERVER) {
+    // A MySQL client waits for the greeting: where both sides talk, they understand each other, whatever the port.
+    return s.mysql === null && client.bytes === 0 && f.what in NAMES && f.what !== 'x-protocol' ? f : null
   }
-  return f.dir === SERVER && s.mysql === null && f.what in NAMES && f.what !== 'x-protocol' ? f : null
+  if (
+    s.mysql === null &&
+    (f.what === 'x-protocol' || (server.bytes > 0 && neighbours(fleet).greeted(s.server) === null))
+  )
+    return null
+  return client.lostBytes + client.snaplenBytes > 0 && !(f.what in NAMES) ? null : f
 }
