@@ -134,15 +134,20 @@ function silentClient(s: Session, first: FirstClose, n: Neighbours): Attempt | n
 function closedByServer(s: Session, first: FirstClose): Attempt | null {
   if (s.sides[SERVER].bytes === 0)
     return s.sides[CLIENT].bytes === 0 && s.synAckFrame > 0 ? 'closed-without-greeting' : null
-  if (s.mysql === null || s.mysql.greeting === null || s.foreign.length > 0 || s.mysql.proxyHeader !== null) return null
+  if (s.mysql === null || s.mysql.greeting === null || s.mysql.proxyHeader !== null) return null
+  if (s.foreign.some((f) => f.dir === CLIENT)) return null
   // Unanswered repetitions: the network swallowed what the handshake waits for.
   if (s.sides[CLIENT].retransmissionsUnanswered + s.sides[SERVER].retransmissionsUnanswered > 0) return null
-  const said = lastWord(s, first)
   if (s.tls?.alerts.some((a) => a.at < first.at - TIMER_AT_LEAST) === true) return null
-  const from = said === null ? first.lastServerDataAt : Number.NEGATIVE_INFINITY
-  const lastBefore =
-    said === null ? Math.max(first.lastClientDataAt, from) : Math.max(first.lastClientDataAt, s.mysql.greetingAt)
-  return (said?.at ?? first.at) - Math.max(lastBefore, s.startAt) >= TIMER_AT_LEAST ? 'stalled' : null
+  return stallBefore(s, first) >= TIMER_AT_LEAST ? 'stalled' : null
+}
+
+/** How long the handshake had not gone on when the accepting side closed, its parting error aside. */
+export function stallBefore(s: Session, first: FirstClose): Duration {
+  // In a TLS handshake the error stands among the records in clear text: "not TLS".
+  const parting = lastWord(s, first) !== null || s.foreign.some((f) => f.dir === SERVER)
+  const lastOfServer = parting ? (s.mysql?.greetingAt ?? 0) : first.lastServerDataAt
+  return first.at - Math.max(first.lastClientDataAt, lastOfServer, s.startAt)
 }
 
 /** An error in the handshake, other than those of a timer, has a rule of its own. */

@@ -2,6 +2,7 @@
 import type { Duration, Instant } from '../core/time.ts'
 import { Command } from '../mysql/commands.ts'
 import type { KillFact, Session } from '../session/session.ts'
+import { type Carried, Legs } from './legs.ts'
 
 const REPLICATION: readonly number[] = [Command.COM_BINLOG_DUMP, Command.COM_BINLOG_DUMP_GTID, Command.COM_REGISTER_SLAVE]
 
@@ -12,7 +13,7 @@ export interface Kill extends KillFact {
 export class Fleet {
   readonly sessions: readonly Session[]
   private readonly killsById = new Map<number, Kill[]>()
-  private readonly byScramble = new Map<string, Session[]>()
+  private readonly legs: Legs
   private readonly accepts = new Map<string, Set<string>>()
   private readonly opens = new Map<string, Set<string>>()
   private readonly closedByClient = new Map<string, Session[]>()
@@ -21,12 +22,11 @@ export class Fleet {
     this.sessions = sessions
     for (const s of sessions) this.index(s)
     for (const list of this.closedByClient.values()) list.sort((a, b) => a.ending.first!.at - b.ending.first!.at)
+    this.legs = new Legs(this)
   }
 
   private index(s: Session): void {
     for (const k of s.mysql?.kills ?? []) push(this.killsById, k.connectionId, { ...k, by: s })
-    const greeting = s.mysql?.greeting
-    if (greeting != null && greeting.scramble !== '') push(this.byScramble, `${greeting.connectionId} ${greeting.scramble}`, s)
     if (s.mysql !== null) {
       add(this.accepts, s.serverIp, s.server)
       // A replica opens connections to its source without being a proxy.
@@ -52,29 +52,35 @@ export class Fleet {
     return false
   }
 
-  /**
-   * The other leg of the same logical session where a proxy passes the greeting through: equal scramble and connection id,
-   * one leg opened by the address that accepted the other. Null when there is none.
-   */
+  /** The other leg of the same logical session, the one towards the server first. Null when there is none. */
   otherLeg(s: Session): Session | null {
-    const greeting = s.mysql?.greeting
-    if (greeting == null || greeting.scramble === '') return null
-    for (const t of this.byScramble.get(`${greeting.connectionId} ${greeting.scramble}`) ?? []) {
-      if (t !== s && (t.clientIp === s.serverIp || t.serverIp === s.clientIp)) return t
-    }
-    return null
+    return this.backLeg(s) ?? this.frontLeg(s)
   }
 
-  /** The leg towards the client that a back leg serves, null when `s` is no back leg or it was not captured. */
+  /**
+   * The leg towards the client that a back leg serves. Exact where the proxy passes the handshake through; otherwise the one
+   * whose statement it carried, or to which it was bound, when it closed. Null when that is not certain: see legs.ts.
+   */
   frontLeg(s: Session): Session | null {
-    const leg = this.otherLeg(s)
-    return leg !== null && leg.serverIp === s.clientIp ? leg : null
+    return this.legs.front(s)
   }
 
-  /** The leg towards the server that serves a front leg. */
+  /** The leg towards the server that serves a front leg, likewise. */
   backLeg(s: Session): Session | null {
-    const leg = this.otherLeg(s)
-    return leg !== null && leg.clientIp === s.serverIp ? leg : null
+    return this.legs.back(s)
+  }
+
+  /**
+   * The back legs that carried the statement for whose answer a front leg waited at a moment, in order of time. Several when
+   * the proxy tried again.
+   */
+  legsAround(front: Session, at: Instant): readonly Carried[] {
+    return this.legs.around(front, at)
+  }
+
+  /** For reports: the front session whose statements a back leg carried, where it was only one. */
+  onlyFront(s: Session): Session | null {
+    return this.legs.onlyFront(s)
   }
 
   /** Sessions of one client address that the client closed first, within `within` of `at`. */

@@ -21,8 +21,9 @@ export function idleCause(v: IdleVerdict): string {
 /** The verdict on one leg. */
 export function idleVerdict(s: Session, v: IdleVerdict, fix: { text: string; config: string }[]): Verdict {
   const lost = v.lost
-  const own = lostRequest(s) ?? (lost !== null && s !== lost.session ? lost.command : null)
-  return {
+  // The other leg carries the same cause and lost nothing of its own.
+  const own = lostRequest(s)
+  const made: Verdict = {
     session: s,
     at: s.ending.first?.at ?? v.death.at,
     cause: idleCause(v),
@@ -44,6 +45,8 @@ export function idleVerdict(s: Session, v: IdleVerdict, fix: { text: string; con
     excluded: excluded(s, v),
     remedy: fix,
   }
+  readings.set(made, v)
+  return made
 }
 
 function evidence(s: Session, v: IdleVerdict): RuleEvidence[] {
@@ -159,18 +162,14 @@ function title(all: readonly Verdict[], v: IdleVerdict): string {
   const ended = v.death.style === 'rst' ? 'reset' : 'closed'
   if (v.lost === null)
     return `${who} ${ended} ${connections === 1 ? 'an idle connection' : `${connections} idle connections`}${after}; nothing was lost yet`
-  const requests = new Map(
-    all.flatMap((x) =>
-      x.command === null ? [] : [[`${x.command} ${x.statement} ${x.evidence.map(frameOf).join()}`, x] as const],
-    ),
-  )
-  const n = Math.max(1, requests.size)
-  const what = n === 1 ? `1 ${commandWords(v.lost.command)} was` : `${n} requests were`
+  // Both legs, and several captures, tell of the same loss: a connection loses its last request once.
+  const clients = new Set(all.map((x) => readings.get(x)?.lost?.session.client).filter((c) => c !== undefined))
+  const what = clients.size <= 1 ? `1 ${commandWords(v.lost.command)} was` : `${clients.size} requests were`
   return `${who} ${ended} idle connections${after}; ${what} lost`
 }
 
-const frameOf = (e: RuleEvidence): string =>
-  e.kind === 'frames' && e.says.includes(' sent; ') ? `${e.of?.id} ${e.frames[0]}` : ''
+/** What a verdict was made of, for titles that count over several. */
+const readings = new WeakMap<Verdict, IdleVerdict>()
 
 /** `HAProxy 10.20.0.20`, `The server 10.0.0.2`, at the start of a sentence. */
 export function whoCapital(c: Culprit): string {

@@ -60,17 +60,34 @@ function evidenceOf(s: Session, back: Session, end: ProcessEnd): RuleEvidence[] 
   if (back !== s) out.push({ ...closeEvidence(back, back.ending.first!), of: back })
   if (end.named !== null) {
     const { error, session } = end.named
-    out.push({ kind: 'frames', frames: [error.frame], says: `the server said ${error.code} ${error.message}`, of: session })
+    out.push({
+      kind: 'frames',
+      frames: [error.frame],
+      says: `the server said ${error.code} ${error.message}`,
+      of: session,
+    })
   }
-  for (const t of end.closed.filter((x) => x !== back).slice(0, 3)) out.push({ ...closeEvidence(t, t.ending.first!), of: t })
-  if (end.closed.length > 1) out.push(seconds(`all ${end.closed.length} connections closed within`, end.until - end.from))
+  for (const t of end.closed.filter((x) => x !== back).slice(0, 3))
+    out.push({ ...closeEvidence(t, t.ending.first!), of: t })
+  if (end.closed.length > 1)
+    out.push(seconds(`all ${end.closed.length} connections closed within`, end.until - end.from))
   const refusal = end.refused[0]
   if (refusal !== undefined) {
-    out.push({ kind: 'frames', frames: [refusal.synFrame, refusal.ending.first!.frame], says: `SYN answered by RST: nothing listens on ${end.endpoint} any more`, of: refusal })
+    out.push({
+      kind: 'frames',
+      frames: [refusal.synFrame, refusal.ending.first!.frame],
+      says: `SYN answered by RST: nothing listens on ${end.endpoint} any more`,
+      of: refusal,
+    })
   }
   if (end.restart !== null) {
     const id = end.restart.mysql!.greeting!.connectionId
-    out.push({ kind: 'frames', frames: [end.restart.mysql!.greetingFrame], says: `greeting with connection id ${id}, lower than before: another process`, of: end.restart })
+    out.push({
+      kind: 'frames',
+      frames: [end.restart.mysql!.greetingFrame],
+      says: `greeting with connection id ${id}, lower than before: another process`,
+      of: end.restart,
+    })
   }
   return out
 }

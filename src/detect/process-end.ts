@@ -64,7 +64,13 @@ export function tracedEnd(s: Session, fleet: Fleet): { end: ProcessEnd; back: Se
   const request = s.ending.lost
   if (request === null) return null
   for (const [back, end] of ends) {
-    if (back.clientIp !== s.serverIp || back.input !== s.input || first.at < end.from || first.at - end.until > TRACED_WITHIN) continue
+    if (
+      back.clientIp !== s.serverIp ||
+      back.input !== s.input ||
+      first.at < end.from ||
+      first.at - end.until > TRACED_WITHIN
+    )
+      continue
     const carried = back.ending.lost
     if (carried !== null && carried.at >= request.at && carried.at - request.at <= HANDED_ON) return { end, back }
   }
@@ -82,7 +88,8 @@ function endsOf(fleet: Fleet): Map<Session, ProcessEnd> {
     if (list === undefined) byEndpoint.set(key, [s])
     else list.push(s)
   }
-  for (const sessions of byEndpoint.values()) for (const end of endsAt(sessions)) for (const s of end.closed) found.set(s, end)
+  for (const sessions of byEndpoint.values())
+    for (const end of endsAt(sessions)) for (const s of end.closed) found.set(s, end)
   cache.set(fleet, found)
   return found
 }
@@ -158,7 +165,9 @@ function judge(e: Endpoint, begin: number, behind: number): ProcessEnd | null {
   if (servedOn(e, behind, from, until)) return null
   const again = nextGreeting(e, until)
   const answered = again?.startAt ?? Number.POSITIVE_INFINITY
-  const refusedThen = e.refusals.filter((r) => r.startAt > from && r.startAt < answered && r.startAt - until <= REFUSED_WITHIN)
+  const refusedThen = e.refusals.filter(
+    (r) => r.startAt > from && r.startAt < answered && r.startAt - until <= REFUSED_WITHIN,
+  )
   const restart = again !== null && answered - until <= RESTART_WITHIN && idsBeginAnew(e, closed, again) ? again : null
   const named = shutdownNamed(closed)
   const allIdle = closed.every((s) => s.ending.first!.outstanding === null)
@@ -169,7 +178,14 @@ function judge(e: Endpoint, begin: number, behind: number): ProcessEnd | null {
   const mixed = closed.length > 2 && until - from <= BURST && !allIdle && idle > SAME_TIMER && again === null
   if (!proven && !mixed) return null
   // One connection that was idle, and a refusal later: its own timer may have closed it before.
-  if (closed.length === 1 && allIdle && restart === null && named === null && refusedThen[0]!.startAt - until > NS_PER_SECOND) return null
+  if (
+    closed.length === 1 &&
+    allIdle &&
+    restart === null &&
+    named === null &&
+    refusedThen[0]!.startAt - until > NS_PER_SECOND
+  )
+    return null
   const orderly = orderOf(closed, from, until, refusedThen, named !== null)
   return { endpoint: closed[0]!.server, closed, from, until, refused: refusedThen, restart, named, orderly }
 }
@@ -197,7 +213,13 @@ function firstAfter(sessions: readonly Session[], at: Instant): number {
   return low
 }
 
-function orderOf(closed: readonly Session[], from: Instant, until: Instant, refusedThen: readonly Session[], named: boolean): ProcessEnd['orderly'] {
+function orderOf(
+  closed: readonly Session[],
+  from: Instant,
+  until: Instant,
+  refusedThen: readonly Session[],
+  named: boolean,
+): ProcessEnd['orderly'] {
   if (named) return 'named'
   if (refusedThen.some((r) => r.startAt < until)) return 'refused-first'
   const roundTrip = Math.max(BURST, ...closed.map((s) => s.handshakeTimes.toServer + s.handshakeTimes.toClient))
@@ -209,7 +231,9 @@ function cutByServer(s: Session): boolean {
   const first = s.ending.first
   if (first === null || first.by !== SERVER || s.ending.quit || !begun(s)) return false
   const e = s.mysql!.errorFacts.at(-1)
-  return e === undefined || e.phase === 'reply' || e.at > first.at || first.at - e.at > NS_PER_SECOND || SHUTDOWN.has(e.code)
+  return (
+    e === undefined || e.phase === 'reply' || e.at > first.at || first.at - e.at > NS_PER_SECOND || SHUTDOWN.has(e.code)
+  )
 }
 
 function begun(s: Session): boolean {
@@ -218,9 +242,15 @@ function begun(s: Session): boolean {
 }
 
 /** SYN answered by RST. */
-const refused = (s: Session): boolean => s.synFrame > 0 && s.synAckFrame === 0 && s.ending.first?.by === SERVER && s.ending.first.how === 'rst' && s.sides[CLIENT].bytes === 0
+const refused = (s: Session): boolean =>
+  s.synFrame > 0 &&
+  s.synAckFrame === 0 &&
+  s.ending.first?.by === SERVER &&
+  s.ending.first.how === 'rst' &&
+  s.sides[CLIENT].bytes === 0
 
-const nextGreeting = (e: Endpoint, after: Instant): Session | null => e.greeted[firstAfter(e.greeted, after + 1)] ?? null
+const nextGreeting = (e: Endpoint, after: Instant): Session | null =>
+  e.greeted[firstAfter(e.greeted, after + 1)] ?? null
 
 /** Connection ids count up while a process lives (manual: CONNECTION_ID()); some slack, as greetings may cross. */
 function idsBeginAnew(e: Endpoint, closed: readonly Session[], again: Session): boolean {

@@ -65,7 +65,8 @@ function endsIn(fleet: Fleet): ProxyEnd[] {
     else list.push(pair)
   }
   const out: ProxyEnd[] = []
-  for (const [process, pairs] of died) out.push({ ip: pairs[0]!.front.serverIp, pairs, from: process.from, until: process.until, process })
+  for (const [process, pairs] of died)
+    out.push({ ip: pairs[0]!.front.serverIp, pairs, from: process.from, until: process.until, process })
   for (const pairs of fronts.values()) out.push(...ordersAmong(pairs))
   return out
 }
@@ -83,7 +84,8 @@ function ordersAmong(pairs: { front: Session; back: Session | null }[]): ProxyEn
     const until = at(group.at(-1)!)
     const active = group.map((p) => at(p) - p.front.ending.first!.silence)
     const busy = group.filter((p) => p.front.ending.first!.outstanding !== null).length
-    if (group.length > 1 && busy > 0 && spread(active) > until - from + TIMER_TICK) out.push({ ip: group[0]!.front.serverIp, pairs: group, from, until, process: null })
+    if (group.length > 1 && busy > 0 && spread(active) > until - from + TIMER_TICK)
+      out.push({ ip: group[0]!.front.serverIp, pairs: group, from, until, process: null })
     i = j
   }
   return out

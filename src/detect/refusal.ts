@@ -7,7 +7,7 @@ import type { ErrorFact, Session } from '../session/session.ts'
 import { acceptingSide } from './describe.ts'
 import type { Fleet } from './fleet.ts'
 import { neighbours } from './neighbours.ts'
-import type { Culprit, RuleEvidence } from './rule.ts'
+import type { Culprit, RuleEvidence, Verdict } from './rule.ts'
 
 export interface Refusal {
   error: ErrorFact
@@ -114,3 +114,10 @@ export function culpritWords(c: Culprit): string {
 
 export const capital = (text: string): string => text[0]!.toUpperCase() + text.slice(1)
 export const count = (n: number, one: string, many: string): string => (n === 1 ? one : `${n} ${many}`)
+
+/** How many connections of clients these verdicts are about, the legs that a proxy opened for them left out. */
+export function clientsHit(all: readonly Verdict[]): number {
+  const accepting = new Set(all.map((v) => v.session.serverIp))
+  const clients = all.filter((v) => !accepting.has(v.session.clientIp)).length
+  return clients === 0 ? all.length : clients
+}

@@ -4,12 +4,13 @@
  */
 import { CLIENT, SERVER } from '../core/direction.ts'
 import { type Duration, type Instant, NS_PER_SECOND } from '../core/time.ts'
-import type { CommandFact, Session } from '../session/session.ts'
-import type { ResetFact } from '../tcp/connection.ts'
+import type { CommandFact, Ending, Session } from '../session/session.ts'
 import { productOf } from './describe.ts'
 import type { Fleet } from './fleet.ts'
 import { survivedIdle } from './idle-clusters.ts'
 import { otherVantages } from './vantages.ts'
+
+type ResetFact = NonNullable<Ending['reset']>
 
 /** A flow is forgotten after a silence; below this something else ended it. */
 export const LONG_SILENCE = 2 * NS_PER_SECOND
@@ -184,14 +185,12 @@ function lacks(t: Session, found: { by: 0 | 1; idle: Duration; firstAt: Instant 
   )
 }
 
+/** The server answered the other session while these packets had no answer. */
 function aliveIn(t: Session, found: { firstAt: Instant; until: Instant }): boolean {
   const at = t.sides[SERVER].lastDataAt
-  return (
-    t.mysql !== null &&
-    at > found.firstAt &&
-    at <= found.until + NS_PER_SECOND &&
-    t.sides[SERVER].retransmissionsUnanswered === 0
-  )
+  if (t.mysql === null || at <= found.firstAt || t.sides[SERVER].retransmissionsUnanswered > 0) return false
+  if (at <= found.until || (t.startAt > found.firstAt && t.startAt < found.until)) return true
+  return t.startAt < found.firstAt && t.mysql.longestIdle < found.until - found.firstAt
 }
 
 /** Keep-alives refresh what a device on the path remembers: the silence counts from the last one. */

@@ -21,13 +21,24 @@ const ATTRIBUTE_BYTES = 4 << 10
 /** Enough for every fixed head: statement id, flags, kill id. */
 const HEAD_BYTES = 64
 
+/** What a message is by its first bytes; it may have become something else by its end. */
+const Began = {
+  /** A message of the connection phase, or a part of a file. */
+  other: 0,
+  /** A command, announced. */
+  command: 1,
+  /** A replica's acknowledgment, passed over. */
+  acknowledgment: 2,
+} as const
+type Began = (typeof Began)[keyof typeof Began]
+
 const r = new ByteReader(new Uint8Array(0))
 
 export class ClientSide implements PacketSink {
   private readonly c: Context
   private readonly recovery: Recovery
-  /** The command in hand was announced by its first bytes. */
-  private announced = false
+  /** What the message in hand was by its first bytes. */
+  private began: Began = Began.other
 
   constructor(c: Context, recovery: Recovery) {
     this.c = c
@@ -36,27 +47,36 @@ export class ClientSide implements PacketSink {
 
   begin(first: number, length: number, id: number): number {
     const c = this.c
-    this.announced = false
+    this.began = Began.other
     if (c.phase !== Phase.command) {
       return id === 0 && c.phase === Phase.greeting && plausibleCommand(first, length)
         ? this.wants(first, length)
         : Math.min(length, LOGIN_BYTES)
     }
-    if (c.sendingFile || this.acknowledges(first)) return 0
+    if (c.sendingFile) return 0
+    if (this.acknowledges(first)) {
+      this.began = Began.acknowledgment
+      return 0
+    }
     this.commandBegin(first, length)
-    this.announced = true
+    this.began = Began.command
     return this.wants(first, length)
   }
 
   message(buf: Uint8Array, start: number, end: number, length: number, id: number, begun: boolean): void {
     const c = this.c
     if (c.phase === Phase.command) {
+      const began = begun ? this.began : Began.command
       if (c.sendingFile) this.fileData(length, id)
       else if (length === 0) c.unreadable(CLIENT, 'an empty command')
-      // It began as something that is passed over (a file, an acknowledgment) or cannot be told, and is that no more.
+      else if (began === Began.acknowledgment) return
+      // It began as a part of a file, and the server has ended that; or the capture has lost its first byte.
       else if (start >= end) c.unreadable(CLIENT, 'a command without its first byte')
-      // The connection phase may have ended since it began: then it is a command that was not announced.
-      else if (!this.acknowledges(buf[start]!)) this.command(buf, start, end, length, id, begun && this.announced)
+      else if (this.acknowledges(buf[start]!)) return
+      // It began in the connection phase, which has ended meanwhile: nothing announced it.
+      else if (began === Began.other && (id !== 0 || !plausibleCommand(buf[start]!, length)))
+        c.unreadable(CLIENT, 'a message of the connection phase')
+      else this.command(buf, start, end, length, id, begun && began === Began.command)
       return
     }
     if (c.phase === Phase.auth) clientAuthenticates(c, buf, start, end, length, id)

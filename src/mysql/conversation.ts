@@ -210,12 +210,11 @@ export class MysqlConversation extends QuickPath {
       }
     } else if (foreign !== '') this.c.client.lost = true
     else this.loginBytes = new LoginBytes(this.c)
-    // The bytes of this call are in hand: where TLS begins must be told in its coordinates.
-    for (const h of recogniser.held) {
-      const last = h === recogniser.held.at(-1)
-      if (last) this.data(turned(dir, verdict.flip), buf, start, end, at, frame)
-      else this.data(turned(h.dir, verdict.flip), h.bytes, 0, h.bytes.length, h.at, h.frame)
+    for (const h of recogniser.held.slice(0, -1)) {
+      this.data(turned(h.dir, verdict.flip), h.bytes, 0, h.bytes.length, h.at, h.frame)
     }
+    // The bytes of this call are in hand: where TLS begins must be told in its coordinates.
+    this.data(turned(dir, verdict.flip), buf, start, end, at, frame)
   }
 
   private fromClient(buf: Uint8Array, start: number, end: number): void {

@@ -39,10 +39,11 @@ export type Verdict =
   | { kind: 'not-mysql'; what: string; dir: Direction }
 
 const UNDECIDED: Verdict = { kind: 'undecided' }
+const GREETING: Verdict = { kind: 'mysql', by: 'greeting', flip: false, compressed: false, started: false }
 const EMPTY = new Uint8Array(0)
 
 export class Recogniser {
-  /** Chunks to be read once it is MySQL, in order. */
+  /** Chunks to be read once it is MySQL, in order. The last of several, or the only one, is the one in hand. */
   held: Held[] = []
   /** Another protocol that the client spoke before the server said anything; '' when it did not. */
   foreign = ''
@@ -60,6 +61,8 @@ export class Recogniser {
   /** Looks at the next bytes. While undecided they are held if they may be wanted later, otherwise forgotten. */
   offer(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): Verdict {
     if (this.foreign !== '' && dir === CLIENT) return UNDECIDED
+    // Nearly always: the first bytes are the server's greeting, and nothing need be held to see it.
+    if (dir === SERVER && this.held.length === 0 && looksLikeGreeting(buf, start, end) === Look.yes) return GREETING
     this.seenBytes += end - start
     const chunk: Held = { dir, bytes: buf.subarray(start, end), at, frame }
     this.held.push(chunk)

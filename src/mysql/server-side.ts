@@ -77,11 +77,9 @@ export class ServerSide implements PacketSink {
   }
 
   begin(first: number, length: number): number {
-    if (this.c.phase !== Phase.command) return Math.min(length, LOGIN_BYTES)
-    if (first === 0xff) return Math.min(length, ERR_BYTES)
     // OK may carry session trackers of any length.
-    if (first === 0x00 || first === 0xfe) return Math.min(length, LOGIN_BYTES)
-    return Math.min(length, HEAD_BYTES)
+    const long = this.c.phase !== Phase.command || first === 0x00 || first === 0xfe
+    return Math.min(length, long ? LOGIN_BYTES : first === 0xff ? ERR_BYTES : HEAD_BYTES)
   }
 
   message(buf: Uint8Array, start: number, end: number, length: number, id: number): void {
@@ -174,8 +172,6 @@ export class ServerSide implements PacketSink {
     } else if (first === 0xfb) {
       c.listener.replyBegin(ReplyKind.LocalInfile, c.at, c.frame)
       this.state = State.file
-      this.columns = 0
-      c.server.rows = 0
       c.sendingFile = true
       c.client.expected = (id + 1) & 255
     } else if (answer === Answer.fields && length > 4) {
@@ -186,8 +182,6 @@ export class ServerSide implements PacketSink {
   private ok(op: number, buf: Uint8Array, start: number, end: number): void {
     const c = this.c
     c.listener.replyBegin(ReplyKind.OK, c.at, c.frame)
-    this.columns = 0
-    c.server.rows = 0
     this.end(this.okEnd(buf, start, end))
     if (answerOf(op) === Answer.handover) {
       c.handedOver = true

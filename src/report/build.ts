@@ -13,7 +13,7 @@ const VANTAGE_RATIO = 4
 const VANTAGE_LEAST = 100_000
 
 export function sessionReport(s: Session, fleet: Fleet, epoch: Epoch): SessionReport {
-  const front = fleet.frontLeg(s)
+  const front = fleet.onlyFront(s)
   const first = s.ending.first
   const lost = s.ending.lost
   return {

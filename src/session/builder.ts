@@ -18,6 +18,8 @@ import { SessionRows } from './hot.ts'
 import type { FrameMap, MysqlFacts, Session, SideFacts } from './session.ts'
 import { Trace } from './trace.ts'
 
+const NO_EXCHANGES: readonly number[] = Object.freeze([])
+
 export interface BuilderOptions {
   /** Name of the input in session ids. */
   input: string
@@ -134,6 +136,8 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       synFrame: conn.synFrame,
       synAckFrame: conn.synAckFrame,
       synRetransmissions: conn.synRetransmissions,
+      isns: [c.synSeen ? c.isn : null, s.synSeen ? s.isn : null],
+      synAckAt: conn.synAckAt,
       handshakeTimes: {
         toServer: conn.synFrame > 0 && conn.synAckFrame > 0 ? conn.synAckAt - conn.synAt : -1,
         toClient: conn.synAckFrame > 0 && conn.establishedFrame > 0 ? conn.establishedAt - conn.synAckAt : -1,
@@ -150,6 +154,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       tls: r.tls?.facts() ?? null,
       ending,
       timeline: ending.lost !== null || r.errorFacts.length > 0 || r.kills.length > 0 ? (row?.events ?? []) : [],
+      exchanges: row?.exchanges ?? NO_EXCHANGES,
       files: this.options.files,
     }
   }

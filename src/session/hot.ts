@@ -37,6 +37,11 @@ export const TEXT_MOST = TEXT - TEXT_HEAD
 export const EVENT_WIDTH = 4
 export const EVENT_CELLS = (LIMITS.timelineHead + LIMITS.timelineTail) * EVENT_WIDTH
 
+/** Last commands kept to find them again on another leg (exchanges.ts): time, frame, time of the answer, hash and length. */
+export const EXCHANGES = 16
+export const EXCHANGE_WIDTH = 4
+export const EXCHANGE_CELLS = EXCHANGES * EXCHANGE_WIDTH
+
 const FIRST_ROWS = 64
 
 /** A command behind the oldest one, see commands-in-flight.ts. */
@@ -56,6 +61,7 @@ export class SessionRows {
   /** Commands behind the oldest, for the few sessions that pipeline. */
   readonly queues = new Map<number, Queued[]>()
   events = new Float64Array(FIRST_ROWS * EVENT_CELLS)
+  exchanges = new Float64Array(FIRST_ROWS * EXCHANGE_CELLS)
   private readonly free: number[] = []
   private used = 0
 
@@ -93,5 +99,8 @@ export class SessionRows {
     const events = new Float64Array(this.events.length * 2)
     events.set(this.events)
     this.events = events
+    const exchanges = new Float64Array(this.exchanges.length * 2)
+    exchanges.set(this.exchanges)
+    this.exchanges = exchanges
   }
 }

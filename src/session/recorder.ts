@@ -4,15 +4,24 @@
  */
 import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
 import type { Limits } from '../core/limits.ts'
-import { type Duration, type Instant, NS_PER_SECOND } from '../core/time.ts'
+import type { Duration, Instant } from '../core/time.ts'
 import { Answer, answerOf, Command, commandName } from '../mysql/commands.ts'
-import { Status } from '../mysql/status.ts'
-import type { Greeting, Login, MysqlListener, ProxyHeader, RecognisedBy, ReplyKind, TrackedChange } from '../mysql/listener.ts'
 import type { MysqlConversation } from '../mysql/conversation.ts'
+import type {
+  Greeting,
+  Login,
+  MysqlListener,
+  ProxyHeader,
+  RecognisedBy,
+  ReplyKind,
+  TrackedChange,
+} from '../mysql/listener.ts'
+import { Status } from '../mysql/status.ts'
 import { type Connection, TcpFact, type TcpObserver } from '../tcp/connection.ts'
 import type { CloseHow, GapReason, StreamSink } from '../tcp/stream-sink.ts'
 import { CommandCounts, countCommand } from './command-counts.ts'
 import { clearCommands, popCommand, pushCommand, replyBegins } from './commands-in-flight.ts'
+import { answerExchange, beginExchange, packExchanges, textHash } from './exchanges.ts'
 import {
   ARRIVING_AT,
   ARRIVING_FRAME,
@@ -32,8 +41,9 @@ import {
   REPLY_FRAME,
   type SessionRows,
 } from './hot.ts'
+import { idleBefore, NO_VALIDATIONS, RecordBurst, replied, spoke, validated } from './idle-times.ts'
 import { readKill } from './kill-statement.ts'
-import type { AuthFact, CommandFact, ErrorFact, FirstClose, ValidationFact, KillFact, MysqlFacts } from './session.ts'
+import type { AuthFact, CommandFact, ErrorFact, FirstClose, KillFact, MysqlFacts, ValidationFact } from './session.ts'
 import { rememberText, StatementStore } from './statement-store.ts'
 import { addEvent, EventKind, eventsOf, type TimelineEvent } from './timeline.ts'
 import { TlsFactsRecorder } from './tls-facts.ts'
@@ -46,8 +56,21 @@ const UNREADABLE_KEPT = 4
 const NOTES_KEPT = 8
 const CODES_KEPT = 256
 const NOTHING: readonly never[] = Object.freeze([])
-const IN_ORDER: MysqlFacts['outOfOrder'] = Object.freeze({ count: 0, dir: CLIENT, at: 0, frame: 0, expected: 0, got: 0 })
-const NO_OVERLAPS: MysqlFacts['overlaps'] = Object.freeze({ count: 0, at: 0, frame: 0, earlierFrame: 0, answeredAt: -1 })
+const IN_ORDER: MysqlFacts['outOfOrder'] = Object.freeze({
+  count: 0,
+  dir: CLIENT,
+  at: 0,
+  frame: 0,
+  expected: 0,
+  got: 0,
+})
+const NO_OVERLAPS: MysqlFacts['overlaps'] = Object.freeze({
+  count: 0,
+  at: 0,
+  frame: 0,
+  earlierFrame: 0,
+  answeredAt: -1,
+})
 
 /** Timeline kind of each TcpFact; -1 for those that only counters keep. */
 const TIMELINE_OF: readonly number[] = (() => {
@@ -67,9 +90,8 @@ export interface RowFacts {
   commands: CommandCounts
   events: TimelineEvent[]
   longestIdle: Duration
+  exchanges: readonly number[]
 }
-
-const NO_VALIDATIONS: ValidationFact = Object.freeze({ count: 0, firstAt: 0, firstFrame: 0, lastAt: 0, lastFrame: 0 })
 
 /** Who is told when the connection is finished. */
 export interface RecorderOwner {
@@ -130,10 +152,8 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   private answerHidden = false
   /** Requests that only ask whether the connection lives; the shared nothing until the first. */
   validations: ValidationFact = NO_VALIDATIONS
-  /** In TLS: the server's last record before its latest burst of them, when that burst began, and its bytes until then. */
-  private recordBefore: Instant = Number.NEGATIVE_INFINITY
-  private burstAt: Instant = Number.NEGATIVE_INFINITY
-  private burstFrom = 0
+  /** The server's latest burst of TLS records; null without TLS. */
+  private burst: RecordBurst | null = null
 
   first: FirstClose | null = null
   /** The command that was outstanding at the first close, while it waits for a late answer. */
@@ -158,7 +178,12 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
 
   /** Texts that the row cannot hold. */
   private get statements(): StatementStore {
-    this.statementStore ??= new StatementStore(this.rows, this.row, this.limits.sqlPreviewBytes, this.limits.preparedStatements)
+    this.statementStore ??= new StatementStore(
+      this.rows,
+      this.row,
+      this.limits.sqlPreviewBytes,
+      this.limits.preparedStatements,
+    )
     return this.statementStore
   }
 
@@ -173,11 +198,12 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     if (this.row < 0) return null
     // COM_QUIT has no answer but the server's FIN.
     const fin = this.conn.halves[SERVER]
-    if (this.quitFrame > 0 && fin.finSeen && fin.finAt >= this.quitAt) this.survived(this.quitAt - this.rows.numbers[this.row * NUMBERS + LAST_REPLY_AT]!)
+    if (this.quitFrame > 0 && fin.finSeen && fin.finAt >= this.quitAt) spoke(this.rows, this.row, this.quitAt)
     const facts: RowFacts = {
       commands: new CommandCounts(this.rows, this.row),
       events: eventsOf(this.rows, this.row),
       longestIdle: this.rows.numbers[this.row * NUMBERS + LONGEST_IDLE]!,
+      exchanges: packExchanges(this.rows, this.row),
     }
     this.rows.release(this.row)
     this.row = -1
@@ -211,7 +237,13 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     if (this.tls !== null) this.tls.gap(dir, bytes, at, frame)
     else this.conversation.gap(dir, bytes, why, at, frame)
     // What the receiver never acknowledged was not lost by the capture: then the answer is missing indeed.
-    if (this.row >= 0 && dir === SERVER && why !== 'end' && this.inFlight > 0 && (this.tls !== null || this.conversation.answersUnknown)) {
+    if (
+      this.row >= 0 &&
+      dir === SERVER &&
+      why !== 'end' &&
+      this.inFlight > 0 &&
+      (this.tls !== null || this.conversation.answersUnknown)
+    ) {
       this.answerHidden = true
     }
     this.trace?.add('tcp', dir, at, frame, 'gap', `${bytes} bytes missing (${why})`, true)
@@ -259,7 +291,14 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     this.greetingFrame = frame
     this.greetingAt = at
     this.event(EventKind.greeting, SERVER, at, frame, greeting.connectionId)
-    this.trace?.add('mysql', SERVER, at, frame, 'greeting', `${greeting.serverVersion}, connection id ${greeting.connectionId}`)
+    this.trace?.add(
+      'mysql',
+      SERVER,
+      at,
+      frame,
+      'greeting',
+      `${greeting.serverVersion}, connection id ${greeting.connectionId}`,
+    )
   }
 
   sslRequest(_capabilities: number, at: Instant, frame: number): void {
@@ -273,7 +312,14 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     this.loginFrame = frame
     if (login.schema !== '') this.schema = login.schema
     this.event(EventKind.login, CLIENT, at, frame, 0)
-    this.trace?.add('mysql', CLIENT, at, frame, 'login', `user ${login.user}${login.schema ? `, schema ${login.schema}` : ''}`)
+    this.trace?.add(
+      'mysql',
+      CLIENT,
+      at,
+      frame,
+      'login',
+      `user ${login.user}${login.schema ? `, schema ${login.schema}` : ''}`,
+    )
   }
 
   auth(dir: Direction, what: string, detail: string, at: Instant, frame: number): void {
@@ -283,7 +329,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
 
   authenticated(at: Instant, frame: number): void {
     if (this.authenticatedFrame === 0) this.authenticatedFrame = frame
-    this.replied(at)
+    replied(this.rows, this.row, at)
     this.event(EventKind.authenticated, SERVER, at, frame, 0)
     this.trace?.add('mysql', SERVER, at, frame, 'OK', 'logged in')
   }
@@ -315,23 +361,27 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     this.event(EventKind.command, CLIENT, at, frame, op)
     switch (op) {
       case Command.COM_PING:
-        this.validates(at, frame)
+        this.validations = validated(this.validations, at, frame)
         break
       case Command.COM_QUERY: {
-        if (isValidationQuery(buf, start, end, argumentLength)) this.validates(at, frame)
-        if (!rememberText(this.rows, this.row, buf, start, end, argumentLength)) this.statements.rememberLong(buf, start, end)
+        if (isValidationQuery(buf, start, end, argumentLength))
+          this.validations = validated(this.validations, at, frame)
+        if (!rememberText(this.rows, this.row, buf, start, end, argumentLength))
+          this.statements.rememberLong(buf, start, end)
         this.textOf = this.pushed
         const kill = readKill(buf, start, end)
         if (kill !== null) this.kill(kill.connectionId, kill.query, at, frame)
         break
       }
       case Command.COM_STMT_PREPARE:
-        if (!rememberText(this.rows, this.row, buf, start, end, argumentLength)) this.statements.rememberLong(buf, start, end)
+        if (!rememberText(this.rows, this.row, buf, start, end, argumentLength))
+          this.statements.rememberLong(buf, start, end)
         this.textOf = this.pushed
         this.statements.beginPrepare()
         break
       case Command.COM_INIT_DB:
-        if (!rememberText(this.rows, this.row, buf, start, end, argumentLength)) this.statements.rememberLong(buf, start, end)
+        if (!rememberText(this.rows, this.row, buf, start, end, argumentLength))
+          this.statements.rememberLong(buf, start, end)
         this.textOf = this.pushed
         this.schema = this.statements.text() ?? ''
         break
@@ -357,7 +407,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     }
     this.trace?.command(op, buf, start, end, argumentLength, this.statementText(op, statementId), at, frame)
     if (answerOf(op) === Answer.none) {
-      if (op !== Command.COM_QUIT) this.spoke(at)
+      if (op !== Command.COM_QUIT && this.first === null) spoke(this.rows, this.row, at)
       return
     }
     if (n[b + IN_FLIGHT] !== 0) this.overlap(at, frame)
@@ -370,11 +420,20 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
       this.idOf = this.pushed
     }
     pushCommand(this.rows, this.row, op, at, begun, n[b + CLIENT_OFFSET]!)
+    // Statement ids and binary parameters differ between the legs of a proxy: of these only the command byte counts.
+    const hash = hasText(op) ? textHash(op, buf, start, end, argumentLength) : textHash(op, buf, start, start, 0)
+    beginExchange(this.rows, this.row, at, begun, hash, argumentLength + 1)
   }
 
   private overlap(at: Instant, frame: number): void {
     if (this.overlaps === NO_OVERLAPS) {
-      this.overlaps = { count: 1, at, frame, earlierFrame: this.rows.numbers[this.row * NUMBERS + FRAME]!, answeredAt: -1 }
+      this.overlaps = {
+        count: 1,
+        at,
+        frame,
+        earlierFrame: this.rows.numbers[this.row * NUMBERS + FRAME]!,
+        answeredAt: -1,
+      }
     } else this.overlaps.count++
   }
 
@@ -398,12 +457,14 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     if (more) return
     if (this.overlaps !== NO_OVERLAPS && this.overlaps.answeredAt < 0) this.overlaps.answeredAt = at
     this.event(EventKind.reply, SERVER, at, frame, statusFlags)
-    this.replied(at)
+    replied(this.rows, this.row, at)
     if (this.awaiting !== null) {
       // The server finished it after the close: it ran; whether it is durable hangs on the transaction.
-      this.awaiting.outcome = statusFlags >= 0 && (statusFlags & Status.SERVER_STATUS_IN_TRANS) === 0 ? 'committed' : 'answered'
+      this.awaiting.outcome =
+        statusFlags >= 0 && (statusFlags & Status.SERVER_STATUS_IN_TRANS) === 0 ? 'committed' : 'answered'
       this.awaiting = null
     }
+    answerExchange(this.rows, this.row, at)
     popCommand(this.rows, this.row)
   }
 
@@ -420,20 +481,27 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     if (counted !== undefined) counted.count++
     else if (this.errorCounts.length < CODES_KEPT) this.errorCounts = [...this.errorCounts, { code, count: 1, message }]
     const op = phase === 'reply' && this.inFlight > 0 ? this.oldestOp : -1
-    const facts = this.errorFacts.length < ERRORS_KEPT ? this.errorFacts : this.errorFacts.filter((_, i) => i !== ERRORS_KEPT / 2)
+    const facts =
+      this.errorFacts.length < ERRORS_KEPT ? this.errorFacts : this.errorFacts.filter((_, i) => i !== ERRORS_KEPT / 2)
     const statement = op < 0 ? null : this.outstandingText(op)
-    this.errorFacts = [...facts, { phase, code, sqlState, message, sequenceId, at, frame, op, statement }]
+    const commandLength = op < 0 ? 0 : this.rows.numbers[this.row * NUMBERS + ARRIVING_LENGTH]!
+    this.errorFacts = [
+      ...facts,
+      { phase, code, sqlState, message, sequenceId, at, frame, op, statement, commandLength },
+    ]
     this.event(EventKind.error, SERVER, at, frame, code)
     this.trace?.add('mysql', SERVER, at, frame, 'ERR', `${code} (${sqlState || 'no SQLSTATE'}) ${message}`, true)
     // COM_CHANGE_USER is answered in the words of a login.
-    if (phase !== 'reply' && !(phase === 'auth' && this.inFlight > 0 && this.oldestOp === Command.COM_CHANGE_USER)) return
-    this.replied(at)
+    if (phase !== 'reply' && !(phase === 'auth' && this.inFlight > 0 && this.oldestOp === Command.COM_CHANGE_USER))
+      return
+    replied(this.rows, this.row, at)
     if (this.awaiting !== null) {
       this.awaiting.outcome = 'answered'
       this.awaiting.replyFrame = frame
       this.awaiting.replyAt = at
       this.awaiting = null
     }
+    answerExchange(this.rows, this.row, at)
     popCommand(this.rows, this.row)
   }
 
@@ -482,26 +550,24 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
    * An opaque request (dir client) or answer in TLS: the only facts about commands that need no keys. By its size a request
    * may be COM_QUIT (or COM_PING: nothing to lose), or COM_STMT_CLOSE, which has no answer: nobody waits for these.
    */
-  opaque(dir: Direction, at: Instant, frame: number, mayBeQuit: boolean, mayLackAnswer: boolean): void {
+  opaque(dir: Direction, length: number, at: Instant, frame: number, mayBeQuit: boolean, mayLackAnswer: boolean): void {
     this.event(EventKind.tlsRecord, dir, at, frame, 0)
     if (dir === CLIENT) {
       this.quitFrame = mayBeQuit ? frame : 0
       this.quitAt = at
-      if (mayLackAnswer) this.spoke(at)
-      else if (this.inFlight === 0) {
+      if (mayLackAnswer) {
+        if (this.first === null) spoke(this.rows, this.row, at)
+      } else if (this.inFlight === 0) {
         pushCommand(this.rows, this.row, OPAQUE, at, frame, this.rows.numbers[this.row * NUMBERS + CLIENT_OFFSET]!)
+        beginExchange(this.rows, this.row, at, frame, 0, length)
       }
       return
     }
     // Answered: it was COM_PING.
     if (this.first === null) this.quitFrame = 0
-    const before = this.rows.numbers[this.row * NUMBERS + LAST_REPLY_AT]!
-    if (at - before > BURST_PAUSE) {
-      this.recordBefore = before
-      this.burstAt = at
-      this.burstFrom = this.conn.halves[SERVER].bytes
-    }
-    this.replied(at)
+    if (this.burst === null) this.burst = new RecordBurst()
+    this.burst.record(this.rows.numbers[this.row * NUMBERS + LAST_REPLY_AT]!, at, this.conn.halves[SERVER].bytes)
+    replied(this.rows, this.row, at)
     this.answerHidden = false
     if (this.awaiting !== null) {
       this.awaiting.outcome = 'response-begun'
@@ -509,6 +575,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
       this.awaiting.replyAt = at
       this.awaiting = null
     }
+    answerExchange(this.rows, this.row, at)
     clearCommands(this.rows, this.row)
   }
 
@@ -520,52 +587,6 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   }
   private get oldestOp(): number {
     return this.rows.numbers[this.row * NUMBERS + OP]!
-  }
-
-  /** The server has answered: the idle time before the command was survived, and from here on the session is idle. */
-  private replied(at: Instant): void {
-    const n = this.rows.numbers
-    const b = this.row * NUMBERS
-    if (n[b + IN_FLIGHT] !== 0) this.survived(n[b + AT]! - n[b + LAST_REPLY_AT]!)
-    n[b + LAST_REPLY_AT] = at
-  }
-
-  /** A command that has no answer: the session is idle again at once. */
-  private spoke(at: Instant): void {
-    const n = this.rows.numbers
-    const b = this.row * NUMBERS
-    if (n[b + IN_FLIGHT] !== 0 || this.first !== null || n[b + LAST_REPLY_AT] === Number.NEGATIVE_INFINITY) return
-    this.survived(at - n[b + LAST_REPLY_AT]!)
-    n[b + LAST_REPLY_AT] = at
-  }
-
-  private survived(idle: Duration): void {
-    const i = this.row * NUMBERS + LONGEST_IDLE
-    // Before the first answer LAST_REPLY_AT is -Infinity.
-    if (idle > this.rows.numbers[i]! && idle < Number.POSITIVE_INFINITY) this.rows.numbers[i] = idle
-  }
-
-  /** A request that only asks whether the connection lives. */
-  private validates(at: Instant, frame: number): void {
-    if (this.validations === NO_VALIDATIONS) this.validations = { count: 0, firstAt: at, firstFrame: frame, lastAt: at, lastFrame: frame }
-    this.validations.count++
-    this.validations.lastAt = at
-    this.validations.lastFrame = frame
-  }
-
-  /**
-   * Time without requests and answers before a close. What the server says unasked right before it closes (ERR 4031, a TLS
-   * alert) is part of the close and does not end the idle time.
-   */
-  private idleBefore(at: Instant, silence: Duration): Duration {
-    if (this.row < 0) return silence
-    const [c, s] = this.conn.halves
-    let replied = this.rows.numbers[this.row * NUMBERS + LAST_REPLY_AT]!
-    // In TLS a few short records that nothing asked for may be such a farewell.
-    const unasked = this.tls !== null && c.lastDataAt <= this.recordBefore && at - this.burstAt <= FAREWELL_WITHIN
-    if (unasked && s.bytes - this.burstFrom <= FAREWELL_BYTES) replied = this.recordBefore
-    if (replied === Number.NEGATIVE_INFINITY || (s.lastDataAt > replied && at - s.lastDataAt > FAREWELL_WITHIN)) return silence
-    return at - Math.max(replied, c.bytes > 0 ? c.lastDataAt : replied)
   }
 
   event(kind: EventKind, dir: Direction, at: Instant, frame: number, value: number): void {
@@ -584,7 +605,8 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     if (this.answerHidden && n[b + IN_FLIGHT]! > 0) return null
     // Begun before the capture, and the client has acknowledged server bytes of which none was ever captured.
     const server = this.conn.halves[SERVER]
-    if (this.loginFrame === 0 && server.bytes === 0 && server.hasAck && ((server.acked - server.firstAcked) | 0) > 0) return null
+    if (this.loginFrame === 0 && server.bytes === 0 && server.hasAck && ((server.acked - server.firstAcked) | 0) > 0)
+      return null
     // Where an answer ends hangs on what the login agreed (CLIENT_DEPRECATE_EOF): unseen, one that has begun may be whole.
     if (this.loginFrame === 0 && this.tls === null && n[b + IN_FLIGHT]! > 0 && n[b + REPLY_FRAME]! > 0) return null
     if (unplaced && n[b + IN_FLIGHT]! > 0 && this.conn.halves[SERVER].lastDataFrame > n[b + FRAME]!) return null
@@ -596,7 +618,14 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     return this.fact(n[b + OP]!, n[b + AT]!, n[b + FRAME]!, true, n[b + REPLY_FRAME]!, n[b + REPLY_AT]!)
   }
 
-  private fact(op: number, at: Instant, frame: number, complete: boolean, replyFrame: number, replyAt: Instant): CommandFact {
+  private fact(
+    op: number,
+    at: Instant,
+    frame: number,
+    complete: boolean,
+    replyFrame: number,
+    replyAt: Instant,
+  ): CommandFact {
     const idle = at - this.rows.numbers[this.row * NUMBERS + LAST_REPLY_AT]!
     return {
       op,
@@ -617,7 +646,8 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     if (this.first !== null) return
     const [c, s] = this.conn.halves
     const outstanding = this.outstanding()
-    const silence = at - Math.max(c.bytes > 0 ? c.lastDataAt : -Infinity, s.bytes > 0 ? s.lastDataAt : -Infinity, this.conn.startAt)
+    const silence =
+      at - Math.max(c.bytes > 0 ? c.lastDataAt : -Infinity, s.bytes > 0 ? s.lastDataAt : -Infinity, this.conn.startAt)
     this.first = {
       by,
       how,
@@ -629,9 +659,15 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
       lastClientDataFrame: c.lastDataFrame,
       lastServerDataFrame: s.lastDataFrame,
       silence,
-      idle: outstanding === null ? this.idleBefore(at, silence) : silence,
+      idle:
+        outstanding === null && this.row >= 0
+          ? idleBefore(this.rows.numbers[this.row * NUMBERS + LAST_REPLY_AT]!, this.burst, c, s, at, silence)
+          : silence,
       inTransaction: this.statusFlags >= 0 && (this.statusFlags & Status.SERVER_STATUS_IN_TRANS) !== 0,
-      sentBehind: this.row < 0 || this.inFlight === 0 ? 0 : this.rows.numbers[this.row * NUMBERS + CLIENT_OFFSET]! - this.outstandingEnd,
+      sentBehind:
+        this.row < 0 || this.inFlight === 0
+          ? 0
+          : this.rows.numbers[this.row * NUMBERS + CLIENT_OFFSET]! - this.outstandingEnd,
       unsure: this.answerHidden,
     }
     this.awaiting = outstanding
@@ -644,7 +680,8 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   }
 
   private statementText(op: number, statementId: number): string | null {
-    if (op === Command.COM_QUERY || op === Command.COM_STMT_PREPARE || op === Command.COM_INIT_DB) return this.statements.text()
+    if (op === Command.COM_QUERY || op === Command.COM_STMT_PREPARE || op === Command.COM_INIT_DB)
+      return this.statements.text()
     return namesStatement(op) ? this.statements.textOf(statementId) : null
   }
 
@@ -653,15 +690,11 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   }
 }
 
+const hasText = (op: number): boolean =>
+  op === Command.COM_QUERY || op === Command.COM_STMT_PREPARE || op === Command.COM_INIT_DB
+
 const namesStatement = (op: number): boolean =>
   op === Command.COM_STMT_EXECUTE || op === Command.COM_STMT_FETCH || op === Command.COM_STMT_BULK_EXECUTE
-
-/** TLS records of this size together may be a farewell: an alert, ERR 4031. */
-const FAREWELL_BYTES = 512
-/** Server records this far apart do not belong to one answer. */
-const BURST_PAUSE = 0.5 * NS_PER_SECOND
-/** Time from a farewell to the close that it belongs to. */
-const FAREWELL_WITHIN = 1 * NS_PER_SECOND
 
 /** Command byte of a request that could not be read. */
 export const OPAQUE = -2

@@ -10,6 +10,8 @@ import type { IcmpFact, ResetFact, RoleBy } from '../tcp/connection.ts'
 import type { CommandCounts } from './command-counts.ts'
 import type { TimelineEvent } from './timeline.ts'
 
+export type { IcmpFact, ResetFact }
+
 /** Facts of one direction, taken from tcp/half.ts when the connection was finished. */
 export interface SideFacts {
   bytes: number
@@ -145,6 +147,8 @@ export interface ErrorFact {
   /** Command it answers, -1 if none, and its statement where there is one. */
   op: number
   statement: string | null
+  /** Payload length of that command, bytes; 0 if none. */
+  commandLength: number
 }
 
 export interface KillFact {
@@ -203,6 +207,8 @@ export interface TlsFacts {
   version: string | null
   cipher: string | null
   sni: string | null
+  /** ClientHello.random in hex: equal on both legs where a proxy passes TLS through; null when it was not seen. */
+  clientRandom: string | null
   alerts: readonly { by: Direction; level: string; description: string; frame: number; at: Instant }[]
   handshake: 'complete' | 'failed' | 'unseen'
   /** Application data records seen after the handshake, by side. */
@@ -231,6 +237,9 @@ export interface Session {
   synFrame: number
   synAckFrame: number
   synRetransmissions: number
+  /** Initial sequence numbers (RFC 9293 3.4.1) of client and server as int32; null when the SYN, or SYN-ACK, was not seen. */
+  isns: [number | null, number | null]
+  synAckAt: Instant
   /** From the capture point to the server and back (SYN to SYN-ACK), and to the client and back (SYN-ACK to ACK); -1 unknown. */
   handshakeTimes: { toServer: Duration; toClient: Duration }
   /** Frame and time of an ACK that answered the SYN instead of SYN-ACK; 0 if none. */
@@ -249,6 +258,8 @@ export interface Session {
   ending: Ending
   /** First and last events; kept for sessions that lost something, met an error or a KILL, and empty for the others. */
   timeline: readonly TimelineEvent[]
+  /** Its last commands, packed: see exchanges.ts. */
+  exchanges: readonly number[]
   /** File and frame for frames of a series that spans several files: see CaptureGroup. */
   files: FrameMap
 }

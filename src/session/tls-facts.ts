@@ -17,6 +17,8 @@ const SHORTEST_COMMAND = 5
 const STMT_CLOSE = 9
 const CLOSE_NOTIFY = 0
 const TLS13 = 0x0304
+/** ClientHello.random, RFC 8446 4.1.2. */
+const RANDOM_BYTES = 32
 
 export class TlsFactsRecorder implements TlsListener {
   private readonly recorder: SessionRecorder
@@ -25,6 +27,7 @@ export class TlsFactsRecorder implements TlsListener {
   private version: number | null = null
   private cipher: number | null = null
   private sni: string | null = null
+  private clientRandom: string | null = null
   private done = false
   private failed = false
   private readonly alerts: { by: Direction; level: string; description: string; frame: number; at: Instant }[] = []
@@ -50,6 +53,8 @@ export class TlsFactsRecorder implements TlsListener {
   clientHello(h: ClientHello, at: Instant, frame: number): void {
     this.helloSeen = true
     this.sni = h.sni
+    // After a HelloRetryRequest the client keeps its random (RFC 8446 4.1.2).
+    if (h.random.length === 2 * RANDOM_BYTES) this.clientRandom = h.random
     this.recorder.trace?.add('tls', CLIENT, at, frame, 'ClientHello', h.sni === null ? '' : `server name ${h.sni}`)
   }
 
@@ -87,7 +92,7 @@ export class TlsFactsRecorder implements TlsListener {
     const fromClient = dir === CLIENT
     const mayBeQuit = fromClient && (this.holds(length, SHORTEST_COMMAND) || this.isPadded(length))
     // Of COM_PING there is nothing to lose: what may be one is not waited for either.
-    this.recorder.opaque(dir, at, frame, mayBeQuit, mayBeQuit || (fromClient && this.holds(length, STMT_CLOSE)))
+    this.recorder.opaque(dir, length, at, frame, mayBeQuit, mayBeQuit || (fromClient && this.holds(length, STMT_CLOSE)))
     this.recorder.trace?.add('tls', dir, at, frame, 'application data', `${length} bytes, encrypted`)
   }
 
@@ -115,6 +120,7 @@ export class TlsFactsRecorder implements TlsListener {
       version: this.version === null ? null : versionName(this.version),
       cipher: this.cipher === null ? null : cipherName(this.cipher),
       sni: this.sni,
+      clientRandom: this.clientRandom,
       alerts: this.alerts,
       handshake: this.done ? 'complete' : this.helloSeen || this.failed ? this.openOrFailed() : 'unseen',
       records: this.records,

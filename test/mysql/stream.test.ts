@@ -208,6 +208,24 @@ describe('what a message began as, and is no more when it ends', () => {
       'end status 2 rows 0 columns 0',
     ])
   })
+  it('a login that is longer than it can be makes no command', () => {
+    const d = new Dialogue().s(greet())
+    const all = login()
+    d.c(b.join(b.int(all.length - 4 + 9, 3), 1, all.subarray(4))).s(b.packets(b.okPacket(2), 2))
+    d.take()
+    d.c(b.query('XYZW'))
+    expect(d.take()).toEqual(['unreadable client a message of the connection phase'])
+  })
+  it('a semisynchronous acknowledgment in two segments is passed over', () => {
+    const event = (id: number): b.Bytes => b.packets(b.join(0, 'event'), id)
+    const d = open()
+      .c(b.command(0x12, new Uint8Array(12)))
+      .s(event(1))
+    d.take()
+    const acknowledgment = b.packets(b.join(0xef, b.int(4, 4), 'binlog.000001'), 0)
+    d.c(acknowledgment.subarray(0, 9), acknowledgment.subarray(9)).s(event(2))
+    expect(d.take()).toEqual([])
+  })
   it('an SSLRequest cut by the capture: the bytes behind it are TLS', () => {
     const d = new Dialogue().s(greet())
     const request = b.packets(b.sslRequest(b.CLIENT_CAPABILITIES), 1)

@@ -15,7 +15,7 @@ import {
   says,
   working,
 } from './kit.ts'
-import { PROXY_IP, together } from './stories.ts'
+import { PROXY_IP } from './stories.ts'
 
 const RULE = 'connect-timeout'
 /** Others on the same server, so that the capture is known to hear it, from before until long after. */

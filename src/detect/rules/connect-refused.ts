@@ -77,7 +77,7 @@ export default defineRule({
     ctx.report({
       session: s,
       at: s.ending.first?.at ?? s.startAt,
-      cause: `${culprit.role} ${culprit.address} ${root.server}`,
+      cause: `${culprit.role} ${culprit.address} ${root.server}${r.how === 'icmp' ? ' icmp' : ''}`,
       severity: 'error',
       confidence: r.confidence,
       culprit,

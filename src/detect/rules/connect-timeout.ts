@@ -163,20 +163,27 @@ function culpritOf(s: Session, attempt: Attempt, fleet: Fleet): Culprit {
 }
 
 function title(all: readonly Verdict[], root: Session, why: Attempt): string {
-  const n = count(all.length, 'a connection attempt', 'connection attempts')
-  switch (WAITED_FOR[why]) {
-    case 'greeting':
+  const fronts = all.filter((v) => v.session.server !== root.server).length
+  const own = Math.max(1, all.length - fronts)
+  const n = count(own, 'a connection attempt', 'connection attempts')
+  const turnedAway = fronts === 0 ? '' : `; ${count(fronts, 'a client', 'clients')} of a proxy waited for it in vain`
+  return `${tells(root, why, n, own)}${turnedAway}`
+}
+
+function tells(root: Session, why: Attempt, n: string, own: number): string {
+  switch (why) {
+    case 'given-up-on-greeting':
       return `${root.server} accepted and sent no greeting in time; ${n} given up`
-    case 'login':
+    case 'given-up-on-login':
       return `${root.server} did not answer within the login in time; ${n} given up`
-    case 'first-command':
-      return `${n === 'a connection attempt' ? 'A connection' : `${all.length} connections`} to ${root.server} took longer than the driver’s connect timeout (${formatDuration(waited(all[0]!.session))})`
+    case 'given-up-on-first-command':
+      return `${own === 1 ? 'A connection' : `${own} connections`} to ${root.server} took longer than the driver’s connect timeout (${formatDuration(waited(root))})`
+    case 'given-up-connecting':
+      return `${root.server} answered ${n} too late: the client had given up`
+    case 'unreachable':
+      return `No way to ${root.server}: ${n} in vain`
     default:
-      return why === 'given-up-connecting'
-        ? `${root.server} answered ${n} too late: the client had given up`
-        : why === 'unreachable'
-          ? `No way to ${root.server}: ${n} in vain`
-          : `${root.server} did not answer ${n}`
+      return `${root.server} did not answer ${n}`
   }
 }
 

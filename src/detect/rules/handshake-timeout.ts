@@ -2,10 +2,10 @@
 import { CLIENT } from '../../core/direction.ts'
 import { formatDuration } from '../../core/time.ts'
 import type { FirstClose, Session } from '../../session/session.ts'
-import { attemptOf, lastWord } from '../attempt.ts'
+import { attemptOf, lastWord, stallBefore } from '../attempt.ts'
 import { acceptingSide, closeEvidence, seconds } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
-import { capital, count, culpritWords } from '../refusal.ts'
+import { capital, clientsHit, count, culpritWords } from '../refusal.ts'
 import { defineRule, type RuleEvidence } from '../rule.ts'
 
 export default defineRule({
@@ -57,13 +57,7 @@ export default defineRule({
     const culprit = acceptingSide(root, ctx.fleet)
     const waitingFor = stage(root)
     const error = lastWord(root, close)
-    const silence =
-      (error?.at ?? close.at) -
-      Math.max(
-        close.lastClientDataAt,
-        error === null ? close.lastServerDataAt : (root.mysql?.greetingAt ?? 0),
-        root.startAt,
-      )
+    const silence = stallBefore(root, close)
     const evidence: RuleEvidence[] = [
       { kind: 'frames', frames: [s.mysql?.greetingFrame ?? 0], says: `greeting of ${s.server}` },
     ]
@@ -88,7 +82,7 @@ export default defineRule({
       confidence: error !== null ? 'certain' : 'likely',
       culprit,
       title: (all) =>
-        `${capital(culpritWords(culprit))} closed ${count(all.length, 'a connection', 'connections')} whose ${waitingFor === 'tls' ? 'TLS handshake' : 'login'} did not ${waitingFor === 'answer' ? 'end' : 'come'} in time (${formatDuration(silence)})`,
+        `${capital(culpritWords(culprit))} closed ${count(clientsHit(all), 'a connection', 'connections')} whose ${waitingFor === 'tls' ? 'TLS handshake' : 'login'} did not ${waitingFor === 'answer' ? 'end' : 'come'} in time (${formatDuration(silence)})`,
       detail: { answeredBy: culprit.role, waitingFor, silenceSeconds: silence / 1e9, errorCode: error?.code ?? null },
       command: null,
       statement: null,

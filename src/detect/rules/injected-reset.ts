@@ -7,8 +7,7 @@
 import { CLIENT, type Direction, otherSide, SERVER } from '../../core/direction.ts'
 import { formatDuration, NS_PER_MS, NS_PER_SECOND } from '../../core/time.ts'
 import type { Confidence } from '../../report/model.ts'
-import type { Session } from '../../session/session.ts'
-import type { ResetFact } from '../../tcp/connection.ts'
+import type { ResetFact, Session } from '../../session/session.ts'
 import { commandEvidence, commandWords } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
 import { neighbours } from '../neighbours.ts'
@@ -43,16 +42,35 @@ export default defineRule({
       'A RST ended the connection, and the host whose address it bears did not send it: that host went on sending afterwards, or a capture nearer to it lacks the RST, ' +
       'or several weaker signs agree (faster than the round trip, RSTs to both sides at once, a series with guessed sequence numbers, another time to live).',
     why: 'A firewall, an intrusion prevention system or a policy change cut the connection in somebody else’s name: server and application logs both blame the other side.',
-    cannotTell: 'Which device it was: the time to live says at most how far away. Devices that answer for flows they have forgotten are middlebox-reset.',
+    cannotTell:
+      'Which device it was: the time to live says at most how far away. Devices that answer for flows they have forgotten are middlebox-reset.',
     fix: [
-      { text: 'Look for the device between the capture point and that host, and exempt MySQL from its inspection', config: '' },
-      { text: 'Capture on both hosts at the same time: a RST that one side never sent settles it', config: 'tcpdump -i any -s 0 -w both.pcap port 3306' },
+      {
+        text: 'Look for the device between the capture point and that host, and exempt MySQL from its inspection',
+        config: '',
+      },
+      {
+        text: 'Capture on both hosts at the same time: a RST that one side never sent settles it',
+        config: 'tcpdump -i any -s 0 -w both.pcap port 3306',
+      },
     ],
     needs: ['tcp'],
-    quiet: ['another time to live alone (kernels, proxies and load balancers do that)', 'a RST in answer to data for a closed socket', 'RSTs that the receiver ignores', 'segments that the capture put out of order', 'a RST after both FINs or after COM_QUIT'],
+    quiet: [
+      'another time to live alone (kernels, proxies and load balancers do that)',
+      'a RST in answer to data for a closed socket',
+      'RSTs that the receiver ignores',
+      'segments that the capture put out of order',
+      'a RST after both FINs or after COM_QUIT',
+    ],
     references: [
-      { title: 'Detecting Forged TCP Reset Packets (NDSS 2009)', url: 'https://www.ndss-symposium.org/ndss2009/detecting-forged-tcp-reset-packets/' },
-      { title: 'RFC 9293 3.10.7.4, segments that arrive', url: 'https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4' },
+      {
+        title: 'Detecting Forged TCP Reset Packets (NDSS 2009)',
+        url: 'https://www.ndss-symposium.org/ndss2009/detecting-forged-tcp-reset-packets/',
+      },
+      {
+        title: 'RFC 9293 3.10.7.4, segments that arrive',
+        url: 'https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4',
+      },
     ],
     detail: {
       inTheNameOf: 'client or server: whose address the RST bears',
@@ -64,14 +82,17 @@ export default defineRule({
   },
   session(s, ctx) {
     const reset = s.ending.reset
-    if (ctx.explained(s) || reset === null || s.ending.quit || s.mysql === null && s.tls === null) return
+    if (ctx.explained(s) || reset === null || s.ending.quit || (s.mysql === null && s.tls === null)) return
     const signals = signalsOf(s, reset, ctx.fleet)
     const confidence = weigh(signals)
     if (confidence === null) return
     const lost = s.ending.lost
     const name = reset.dir === CLIENT ? s.client : s.server
     const evidence: RuleEvidence[] = lost === null ? [] : commandEvidence(lost)
-    evidence.push({ kind: 'frames', frames: [reset.frame], says: `RST in the name of ${name}` }, ...evidenceOf(s, reset, signals, name))
+    evidence.push(
+      { kind: 'frames', frames: [reset.frame], says: `RST in the name of ${name}` },
+      ...evidenceOf(s, reset, signals, name),
+    )
     const names = namesOf(signals)
     ctx.report({
       session: s,
@@ -82,13 +103,24 @@ export default defineRule({
       culprit: { role: 'middlebox', address: null, product: null },
       title: (all) =>
         `A device on the path reset ${all.length === 1 ? 'a connection' : `${all.length} connections`} in the name of ${reset.dir === CLIENT ? s.clientIp : s.serverIp}` +
-        (lost === null ? '' : all.length === 1 ? `; ${commandWords(lost)} was lost` : `; ${all.filter((v) => v.command !== null).length} commands lost`),
-      detail: { inTheNameOf: reset.dir === CLIENT ? 'client' : 'server', signals: names, ttl: reset.ttl, ttlBefore: reset.ttlBefore < 0 ? null : reset.ttlBefore },
+        (lost === null
+          ? ''
+          : all.length === 1
+            ? `; ${commandWords(lost)} was lost`
+            : `; ${all.filter((v) => v.command !== null).length} commands lost`),
+      detail: {
+        inTheNameOf: reset.dir === CLIENT ? 'client' : 'server',
+        signals: names,
+        ttl: reset.ttl,
+        ttlBefore: reset.ttlBefore < 0 ? null : reset.ttlBefore,
+      },
       command: lost?.name ?? null,
       statement: lost?.text ?? null,
       outcome: lost?.outcome ?? 'none',
       evidence,
-      excluded: [`a close by ${name} itself: ${signals.goesOn ? 'it went on sending' : signals.missingElsewhere !== null ? 'a capture nearer to it shows no such RST' : names.join(', ')}`],
+      excluded: [
+        `a close by ${name} itself: ${signals.goesOn ? 'it went on sending' : signals.missingElsewhere !== null ? 'a capture nearer to it shows no such RST' : names.join(', ')}`,
+      ],
       remedy: this.meta.fix,
     })
   },
@@ -103,7 +135,11 @@ function signalsOf(s: Session, r: ResetFact, fleet: Fleet): Signals {
     missingElsewhere: missingElsewhere(s, r, fleet),
     faster: path > MEASURABLE && r.afterPeer >= 0 && r.afterPeer < path / 2 && lastOfPeerIsTrigger(s, r),
     bothSides: others.find((x) => x.dir !== r.dir && Math.abs(x.at - r.at) < Math.max(NS_PER_MS, path / 2)) ?? null,
-    series: new Set(s.ending.resets.filter((x) => x.dir === r.dir && x.seqDelta > 0 && x.at - r.at < NS_PER_MS * 10).map((x) => x.seqDelta)).size,
+    series: new Set(
+      s.ending.resets
+        .filter((x) => x.dir === r.dir && x.seqDelta > 0 && x.at - r.at < NS_PER_MS * 10)
+        .map((x) => x.seqDelta),
+    ).size,
     ttl: r.ttlBefore >= 0 && r.ttl !== r.ttlBefore,
   }
 }
@@ -134,23 +170,51 @@ function missingElsewhere(s: Session, r: ResetFact, fleet: Fleet): Session | nul
 
 /** Whether capture point `a` lies nearer to that side than `b`: the handshake's halves say so. */
 function nearer(a: Session, b: Session, dir: Direction): boolean {
-  const [x, y] = dir === SERVER ? [a.handshakeTimes.toServer, b.handshakeTimes.toServer] : [a.handshakeTimes.toClient, b.handshakeTimes.toClient]
+  const [x, y] =
+    dir === SERVER
+      ? [a.handshakeTimes.toServer, b.handshakeTimes.toServer]
+      : [a.handshakeTimes.toClient, b.handshakeTimes.toClient]
   return x >= 0 && y >= 0 && x < y
 }
 
 function evidenceOf(s: Session, r: ResetFact, x: Signals, name: string): RuleEvidence[] {
   const out: RuleEvidence[] = []
   if (x.goesOn) {
-    out.push({ kind: 'frames', frames: [r.followedFrame], says: `${name} still sends ${formatDuration(r.followedAt - r.at)} later${r.followedBytes > 0 ? `, ${r.followedBytes} bytes in all` : ''}: it has not reset anything` })
+    out.push({
+      kind: 'frames',
+      frames: [r.followedFrame],
+      says: `${name} still sends ${formatDuration(r.followedAt - r.at)} later${r.followedBytes > 0 ? `, ${r.followedBytes} bytes in all` : ''}: it has not reset anything`,
+    })
   }
   if (x.missingElsewhere !== null) {
     const t = x.missingElsewhere
-    out.push({ kind: 'frames', frames: [t.lastFrame], says: `last frame of the same connection in ${t.input}, nearer to ${name}: no RST from it there`, of: t })
+    out.push({
+      kind: 'frames',
+      frames: [t.lastFrame],
+      says: `last frame of the same connection in ${t.input}, nearer to ${name}: no RST from it there`,
+      of: t,
+    })
   }
-  if (x.faster) out.push({ kind: 'measure', name: 'RST after the segment that it answers', value: r.afterPeer / 1e9, unit: 's', compared: `round trip ${formatDuration(r.dir === SERVER ? s.handshakeTimes.toServer : s.handshakeTimes.toClient)}` })
-  if (x.bothSides !== null) out.push({ kind: 'frames', frames: [x.bothSides.frame], says: 'a RST in the other side’s name in the same moment' })
-  if (x.series >= 2) out.push({ kind: 'measure', name: 'RSTs with different sequence numbers', value: x.series, unit: '' })
-  if (x.ttl) out.push({ kind: 'measure', name: 'time to live of the RST', value: r.ttl, unit: 'hops', compared: `${r.ttlBefore} in the segments of ${name} before` })
+  if (x.faster)
+    out.push({
+      kind: 'measure',
+      name: 'RST after the segment that it answers',
+      value: r.afterPeer / 1e9,
+      unit: 's',
+      compared: `round trip ${formatDuration(r.dir === SERVER ? s.handshakeTimes.toServer : s.handshakeTimes.toClient)}`,
+    })
+  if (x.bothSides !== null)
+    out.push({ kind: 'frames', frames: [x.bothSides.frame], says: 'a RST in the other side’s name in the same moment' })
+  if (x.series >= 2)
+    out.push({ kind: 'measure', name: 'RSTs with different sequence numbers', value: x.series, unit: '' })
+  if (x.ttl)
+    out.push({
+      kind: 'measure',
+      name: 'time to live of the RST',
+      value: r.ttl,
+      unit: 'hops',
+      compared: `${r.ttlBefore} in the segments of ${name} before`,
+    })
   return out
 }
 

@@ -28,18 +28,36 @@ export default defineRule({
       'The client took no more data (window 0, answering every probe) for at least a second while a result was being sent, and the server closed the connection before the result was whole: ' +
       'net_write_timeout.',
     why: 'The rest of the result is lost; the reader sees a truncated result, "Lost connection" or "Application was streaming results when the connection failed". Locks and undo of the statement were held all that time.',
-    cannotTell: 'Why the reader stalled: work between rows, a pause of its runtime, a slow consumer behind it. KILL in the same moment would look the same.',
+    cannotTell:
+      'Why the reader stalled: work between rows, a pause of its runtime, a slow consumer behind it. KILL in the same moment would look the same.',
     fix: [
-      { text: 'Read results to the end before working on them, or in smaller pieces', config: 'LIMIT, keyset pagination, a cursor with fetch size' },
-      { text: 'Give streaming readers more time', config: 'net_write_timeout (60 s by default); Connector/J netTimeoutForStreamingResults' },
+      {
+        text: 'Read results to the end before working on them, or in smaller pieces',
+        config: 'LIMIT, keyset pagination, a cursor with fetch size',
+      },
+      {
+        text: 'Give streaming readers more time',
+        config: 'net_write_timeout (60 s by default); Connector/J netTimeoutForStreamingResults',
+      },
     ],
     needs: ['tcp'],
-    quiet: ['a closed window that opened again and the result came whole', 'a client that closed while its window was shut', 'retransmissions without an answer (the path, not the reader)', 'short closed windows before a close of another cause'],
+    quiet: [
+      'a closed window that opened again and the result came whole',
+      'a client that closed while its window was shut',
+      'retransmissions without an answer (the path, not the reader)',
+      'short closed windows before a close of another cause',
+    ],
     references: [
-      { title: 'MySQL manual: net_write_timeout', url: 'https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_net_write_timeout' },
+      {
+        title: 'MySQL manual: net_write_timeout',
+        url: 'https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_net_write_timeout',
+      },
       { title: 'RFC 9293 3.8.6.1, zero-window probing', url: 'https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1' },
     ],
-    detail: { refusedSeconds: 'how long the reader had taken nothing', stillRefusing: 'true when its window was shut at the close' },
+    detail: {
+      refusedSeconds: 'how long the reader had taken nothing',
+      stillRefusing: 'true when its window was shut at the close',
+    },
     sample: 'net-write-timeout',
   },
   session(s, ctx) {
@@ -53,8 +71,17 @@ export default defineRule({
     const lost = s.ending.lost ?? root.ending.lost
     const culprit = acceptingSide(root, ctx.fleet)
     const window = root.sides[CLIENT]
-    const evidence: RuleEvidence[] = lost === null ? [] : commandEvidence(lost).map((e) => (s.ending.lost === null ? { ...e, of: root } : e))
-    evidence.push({ kind: 'frames', frames: [window.zeroWindowFrame], says: `window 0 from ${root.client}: it takes no more data`, of: root }, seconds('no data taken for', refused, 'net_write_timeout'))
+    const evidence: RuleEvidence[] =
+      lost === null ? [] : commandEvidence(lost).map((e) => (s.ending.lost === null ? { ...e, of: root } : e))
+    evidence.push(
+      {
+        kind: 'frames',
+        frames: [window.zeroWindowFrame],
+        says: `window 0 from ${root.client}: it takes no more data`,
+        of: root,
+      },
+      seconds('no data taken for', refused, 'net_write_timeout'),
+    )
     if (root !== s) evidence.push({ ...closeEvidence(root, stalled.first), of: root })
     evidence.push(closeEvidence(s, own))
     ctx.report({
@@ -72,7 +99,11 @@ export default defineRule({
       statement: lost?.text ?? null,
       outcome: lost?.outcome ?? 'response-begun',
       evidence,
-      excluded: [`packet loss as the cause of the stall: ${root.client} said window 0 itself${window.segments > 1 ? ' and answered the probes' : ''}`, 'the client: it had not closed', ...networkExcluded(root)],
+      excluded: [
+        `packet loss as the cause of the stall: ${root.client} said window 0 itself${window.segments > 1 ? ' and answered the probes' : ''}`,
+        'the client: it had not closed',
+        ...networkExcluded(root),
+      ],
       remedy: this.meta.fix,
     })
   },

@@ -26,14 +26,29 @@ export default defineRule({
       'Segments had to be sent again. Error: data was sent again and again without any acknowledgment and the connection ended there, with no more specific explanation. ' +
       'Info: at least 0.5 % of the segments between two hosts were sent twice, and no connection broke of it.',
     why: 'Each lost segment delays its statement by a retransmission timer (200 ms and more), a lost SYN by a second: short timeouts turn that into failures.',
-    cannotTell: 'Where on the path: captures at both ends at once show it. A host that died silently looks like a path that loses everything.',
+    cannotTell:
+      'Where on the path: captures at both ends at once show it. A host that died silently looks like a path that loses everything.',
     fix: [
-      { text: 'Capture at both ends at the same time and compare: the lossy side of the path is where packets vanish', config: 'tcpdump -i any -s 0 -w side.pcap port 3306' },
-      { text: 'Check interface errors, duplex, queues and quality-of-service drops on the way', config: 'ethtool -S; ip -s link; nstat -az TcpRetransSegs' },
+      {
+        text: 'Capture at both ends at the same time and compare: the lossy side of the path is where packets vanish',
+        config: 'tcpdump -i any -s 0 -w side.pcap port 3306',
+      },
+      {
+        text: 'Check interface errors, duplex, queues and quality-of-service drops on the way',
+        config: 'ethtool -S; ip -s link; nstat -az TcpRetransSegs',
+      },
     ],
     needs: ['tcp'],
-    quiet: ['retransmissions that were answered (no more than info)', 'duplicates made by the capture', 'bytes lost by the capture itself', 'probes of a closed window', 'keep-alives'],
-    references: [{ title: 'RFC 9293 3.8.1, retransmission timeout', url: 'https://www.rfc-editor.org/rfc/rfc9293#section-3.8.1' }],
+    quiet: [
+      'retransmissions that were answered (no more than info)',
+      'duplicates made by the capture',
+      'bytes lost by the capture itself',
+      'probes of a closed window',
+      'keep-alives',
+    ],
+    references: [
+      { title: 'RFC 9293 3.8.1, retransmission timeout', url: 'https://www.rfc-editor.org/rfc/rfc9293#section-3.8.1' },
+    ],
     detail: {
       retransmissions: 'segments sent again, on this path or (error) on this connection without an answer',
       segments: 'segments seen on this path',
@@ -57,7 +72,14 @@ export default defineRule({
 function inVain(s: Session, dir: Direction, ctx: RuleContext): boolean {
   const me = s.sides[dir]
   const peer = s.sides[otherSide(dir)]
-  if (s.mysql === null || s.ending.quit || !peer.seen || me.retransmissionsUnanswered < IN_VAIN || me.unacknowledged === 0) return false
+  if (
+    s.mysql === null ||
+    s.ending.quit ||
+    !peer.seen ||
+    me.retransmissionsUnanswered < IN_VAIN ||
+    me.unacknowledged === 0
+  )
+    return false
   if (me.lastRetransmissionAt - me.firstUnansweredAt < IN_VAIN_FOR || peer.zeroWindowSince >= 0) return false
   // The peer had left before: its kernel does not acknowledge what comes afterwards.
   const first = s.ending.first
@@ -72,11 +94,20 @@ function broke(s: Session, dir: Direction, ctx: RuleContext): void {
   const lost = s.ending.lost ?? s.ending.unanswered
   const evidence: RuleEvidence[] = lost === null ? [] : commandEvidence(lost)
   evidence.push(
-    { kind: 'frames', frames: [me.firstUnansweredFrame, me.lastRetransmissionFrame], says: `${me.retransmissionsUnanswered} retransmissions from ${from}, none acknowledged` },
+    {
+      kind: 'frames',
+      frames: [me.firstUnansweredFrame, me.lastRetransmissionFrame],
+      says: `${me.retransmissionsUnanswered} retransmissions from ${from}, none acknowledged`,
+    },
     seconds('sent again for', me.lastRetransmissionAt - me.firstUnansweredAt),
   )
   const first = s.ending.first
-  if (first !== null) evidence.push({ kind: 'frames', frames: [first.frame], says: `${first.how === 'fin' ? 'FIN' : 'RST'} from ${first.by === CLIENT ? s.client : s.server} afterwards` })
+  if (first !== null)
+    evidence.push({
+      kind: 'frames',
+      frames: [first.frame],
+      says: `${first.how === 'fin' ? 'FIN' : 'RST'} from ${first.by === CLIENT ? s.client : s.server} afterwards`,
+    })
   const took = formatDuration(me.lastRetransmissionAt - me.firstUnansweredAt)
   ctx.report({
     session: s,
@@ -85,13 +116,17 @@ function broke(s: Session, dir: Direction, ctx: RuleContext): void {
     severity: 'error',
     confidence: 'likely',
     culprit: { role: 'network', address: null, product: null },
-    title: (all) => `Packets from ${from} did not reach ${to}: ${all.length === 1 ? `a connection retransmitted for ${took}` : `${all.length} connections retransmitted`} in vain`,
+    title: (all) =>
+      `Packets from ${from} did not reach ${to}: ${all.length === 1 ? `a connection retransmitted for ${took}` : `${all.length} connections retransmitted`} in vain`,
     detail: { retransmissions: me.retransmissionsUnanswered, segments: me.segments, direction: sideName(dir) },
     command: lost?.name ?? null,
     statement: lost?.text ?? null,
     outcome: lost?.outcome ?? (dir === SERVER ? 'response-begun' : 'not-delivered'),
     evidence,
-    excluded: ['a closed window: the receiver did not refuse data', `a close by ${to} before: it had not closed when the data was sent`],
+    excluded: [
+      'a closed window: the receiver did not refuse data',
+      `a close by ${to} before: it had not closed when the data was sent`,
+    ],
     remedy: [],
   })
 }
@@ -110,12 +145,19 @@ function lossy(s: Session, ctx: RuleContext): void {
     severity: 'info',
     confidence: 'likely',
     culprit: { role: 'network', address: null, product: null },
-    title: () => `${path.again} of ${path.segments} segments between ${s.clientIp} and ${s.serverIp} were sent again (${((100 * path.again) / path.segments).toFixed(1)} %)`,
+    title: () =>
+      `${path.again} of ${path.segments} segments between ${s.clientIp} and ${s.serverIp} were sent again (${((100 * path.again) / path.segments).toFixed(1)} %)`,
     detail: { retransmissions: path.again, segments: path.segments, direction: null },
     command: null,
     statement: null,
     outcome: 'none',
-    evidence: [{ kind: 'frames', frames: [s.sides[side].lastRetransmissionFrame], says: `retransmission, ${own} on this connection` }],
+    evidence: [
+      {
+        kind: 'frames',
+        frames: [s.sides[side].lastRetransmissionFrame],
+        says: `retransmission, ${own} on this connection`,
+      },
+    ],
     excluded: ['a broken connection of this cause: what was sent again arrived'],
     remedy: [],
   })
@@ -123,7 +165,10 @@ function lossy(s: Session, ctx: RuleContext): void {
 
 /** Retransmissions that were answered. */
 const arrived = (s: Session): number =>
-  s.sides[CLIENT].retransmissions - s.sides[CLIENT].retransmissionsUnanswered + s.sides[SERVER].retransmissions - s.sides[SERVER].retransmissionsUnanswered
+  s.sides[CLIENT].retransmissions -
+  s.sides[CLIENT].retransmissionsUnanswered +
+  s.sides[SERVER].retransmissions -
+  s.sides[SERVER].retransmissionsUnanswered
 
 interface Path {
   again: number

@@ -37,17 +37,37 @@ export default defineRule({
       'The sequence ids of MySQL packets do not follow although the capture lost nothing, or the server said 1156 (Got packets out of order), ' +
       'or a client that does not pipeline sent a command before the one before it was answered; and the connection broke of it.',
     why: 'One connection is used by two threads or, after fork, by two processes; or a proxy mixed up its connections. Answers reach the wrong caller before the connection breaks: wrong data is possible.',
-    cannotTell: 'Which two callers shared it: the application’s code or pool decides. A driver that pipelines and does not say who it is looks like a shared one when its connection then breaks.',
+    cannotTell:
+      'Which two callers shared it: the application’s code or pool decides. A driver that pipelines and does not say who it is looks like a shared one when its connection then breaks.',
     fix: [
-      { text: 'Give every thread and every forked process a connection of its own', config: 'reconnect after fork; one connection per thread, or a pool' },
+      {
+        text: 'Give every thread and every forked process a connection of its own',
+        config: 'reconnect after fork; one connection per thread, or a pool',
+      },
     ],
     needs: ['mysql'],
-    quiet: ['capture loss, snaplen or a begin in mid-stream', 'an unsolicited error such as 4031 with an old sequence id', 'drivers that pipeline', 'a TLS hello, HTTP or a PROXY header (wrong-protocol, proxy-protocol-mismatch)', 'COM_QUIT right after a command'],
-    references: [
-      { title: 'MySQL protocol: packets and sequence ids', url: 'https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html' },
-      { title: 'MySQL manual: error 1156 ER_NET_PACKETS_OUT_OF_ORDER', url: 'https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html#error_er_net_packets_out_of_order' },
+    quiet: [
+      'capture loss, snaplen or a begin in mid-stream',
+      'an unsolicited error such as 4031 with an old sequence id',
+      'drivers that pipeline',
+      'a TLS hello, HTTP or a PROXY header (wrong-protocol, proxy-protocol-mismatch)',
+      'COM_QUIT right after a command',
     ],
-    detail: { kind: 'sequence: an id that does not follow; server-said: 1156; shared: commands that overlap', expected: 'sequence id expected, null where it is not about ids', got: 'sequence id that came, null likewise' },
+    references: [
+      {
+        title: 'MySQL protocol: packets and sequence ids',
+        url: 'https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html',
+      },
+      {
+        title: 'MySQL manual: error 1156 ER_NET_PACKETS_OUT_OF_ORDER',
+        url: 'https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html#error_er_net_packets_out_of_order',
+      },
+    ],
+    detail: {
+      kind: 'sequence: an id that does not follow; server-said: 1156; shared: commands that overlap',
+      expected: 'sequence id expected, null where it is not about ids',
+      got: 'sequence id that came, null likewise',
+    },
     sample: 'packet-out-of-order',
   },
   session(s, ctx) {
@@ -57,7 +77,8 @@ export default defineRule({
     const lost = s.ending.lost
     const first = s.ending.first
     const evidence: RuleEvidence[] = [{ kind: 'frames', frames: [d.frame], says: d.says }]
-    if (d.kind === 'shared') evidence.unshift({ kind: 'frames', frames: [s.mysql.overlaps.earlierFrame], says: 'a command, not yet answered' })
+    if (d.kind === 'shared')
+      evidence.unshift({ kind: 'frames', frames: [s.mysql.overlaps.earlierFrame], says: 'a command, not yet answered' })
     if (lost !== null) evidence.push(...commandEvidence(lost))
     if (first !== null) evidence.push(closeEvidence(s, first))
     const ids = d.kind === 'sequence' ? s.mysql.outOfOrder : null
@@ -74,7 +95,10 @@ export default defineRule({
       statement: lost?.text ?? null,
       outcome: lost?.outcome ?? 'none',
       evidence,
-      excluded: ['a hole in the capture: nothing is missing on this connection', 'another protocol on the port: login and commands were read'],
+      excluded: [
+        'a hole in the capture: nothing is missing on this connection',
+        'another protocol on the port: login and commands were read',
+      ],
       remedy: this.meta.fix,
     })
   },
@@ -88,19 +112,40 @@ function incomplete(s: Session): boolean {
 }
 
 function serverSaid(s: Session): Disorder | null {
-  const e = s.mysql!.errorFacts.find((x: ErrorFact) => x.code === OUT_OF_ORDER && x.phase !== 'auth' && x.phase !== 'greeting')
+  const e = s.mysql!.errorFacts.find(
+    (x: ErrorFact) => x.code === OUT_OF_ORDER && x.phase !== 'auth' && x.phase !== 'greeting',
+  )
   if (e === undefined) return null
-  return { kind: 'server-said', frame: e.frame, at: e.at, says: `the server said ${e.code} ${e.message}`, culprit: client(s) }
+  return {
+    kind: 'server-said',
+    frame: e.frame,
+    at: e.at,
+    says: `the server said ${e.code} ${e.message}`,
+    culprit: client(s),
+  }
 }
 
 function badSequence(s: Session, fleet: Fleet): Disorder | null {
   const o = s.mysql!.outOfOrder
   const first = s.ending.first
-  if (o.count === 0 || first === null || s.ending.quit || first.at - o.at > BROKE_WITHIN || s.mysql!.authenticatedFrame === 0) return null
+  if (
+    o.count === 0 ||
+    first === null ||
+    s.ending.quit ||
+    first.at - o.at > BROKE_WITHIN ||
+    s.mysql!.authenticatedFrame === 0
+  )
+    return null
   // A server that ends the connection of its own accord numbers its farewell as it likes.
   if (s.mysql!.errorFacts.some((e) => e.frame === o.frame)) return null
   const culprit = o.dir === CLIENT ? client(s) : acceptingSide(s, fleet)
-  return { kind: 'sequence', frame: o.frame, at: o.at, says: `MySQL packet number ${o.got} from ${o.dir === CLIENT ? s.client : s.server}, expected ${o.expected}`, culprit }
+  return {
+    kind: 'sequence',
+    frame: o.frame,
+    at: o.at,
+    says: `MySQL packet number ${o.got} from ${o.dir === CLIENT ? s.client : s.server}, expected ${o.expected}`,
+    culprit,
+  }
 }
 
 function shared(s: Session): Disorder | null {
@@ -111,10 +156,20 @@ function shared(s: Session): Disorder | null {
   if (PIPELINES.test(login.attributes['_client_name'] ?? 'mariadb')) return null
   // It broke there and then, and the second command stood clear of the answer to the first.
   if (first.at - o.at > BROKE_WITHIN || (o.answeredAt >= 0 && o.answeredAt - o.at < SWAPPED)) return null
-  return { kind: 'shared', frame: o.frame, at: o.at, says: 'another command on the same connection, before the answer', culprit: client(s) }
+  return {
+    kind: 'shared',
+    frame: o.frame,
+    at: o.at,
+    says: 'another command on the same connection, before the answer',
+    culprit: client(s),
+  }
 }
 
-const client = (s: Session): Culprit => ({ role: 'client', address: s.clientIp, product: s.mysql!.login?.attributes['_client_name'] ?? null })
+const client = (s: Session): Culprit => ({
+  role: 'client',
+  address: s.clientIp,
+  product: s.mysql!.login?.attributes['_client_name'] ?? null,
+})
 
 function title(d: Disorder, n: number, s: Session): string {
   const on = n === 1 ? 'a connection' : `${n} connections`

@@ -5,8 +5,7 @@
  */
 import { CLIENT, type Direction, otherSide, SERVER, sideName } from '../../core/direction.ts'
 import { type Duration, formatDuration, NS_PER_SECOND } from '../../core/time.ts'
-import type { IcmpFact } from '../../tcp/connection.ts'
-import type { Session, SideFacts } from '../../session/session.ts'
+import type { IcmpFact, Session, SideFacts } from '../../session/session.ts'
 import { commandEvidence, commandWords, seconds } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
 import { defineRule, type RuleEvidence } from '../rule.ts'
@@ -37,23 +36,38 @@ export default defineRule({
     family: 'network',
     title: 'Large packets vanish on the path (MTU black hole)',
     severity: 'error',
-    what:
-      'Segments above some size never arrived, however often they were sent, while smaller ones passed in the same direction and the peer was alive (it acknowledged others selectively, or went on speaking).',
+    what: 'Segments above some size never arrived, however often they were sent, while smaller ones passed in the same direction and the peer was alive (it acknowledged others selectively, or went on speaking).',
     why: 'Logins and small queries work, the first large result, upload or certificate hangs until a timeout: the application reports a slow or lost database.',
-    cannotTell: 'Which hop drops them: a tunnel, VPN or overlay with a smaller MTU whose ICMP "fragmentation needed" is filtered. A firewall that drops by content would look alike if it only ever met large packets.',
+    cannotTell:
+      'Which hop drops them: a tunnel, VPN or overlay with a smaller MTU whose ICMP "fragmentation needed" is filtered. A firewall that drops by content would look alike if it only ever met large packets.',
     fix: [
-      { text: 'Lower the MTU of the hosts, or clamp the MSS where the path narrows', config: 'iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu' },
-      { text: 'Let ICMP type 3 code 4 (IPv6: packet too big) pass, or let senders probe', config: 'net.ipv4.tcp_mtu_probing=1' },
+      {
+        text: 'Lower the MTU of the hosts, or clamp the MSS where the path narrows',
+        config: 'iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu',
+      },
+      {
+        text: 'Let ICMP type 3 code 4 (IPv6: packet too big) pass, or let senders probe',
+        config: 'net.ipv4.tcp_mtu_probing=1',
+      },
     ],
     needs: ['tcp'],
-    quiet: ['large segments that were lost once and came when sent again', 'a path on which everything vanishes, small segments too', 'a size that passed on the same connection or between the same hosts', 'bytes that the capture lost (they were acknowledged)'],
+    quiet: [
+      'large segments that were lost once and came when sent again',
+      'a path on which everything vanishes, small segments too',
+      'a size that passed on the same connection or between the same hosts',
+      'bytes that the capture lost (they were acknowledged)',
+    ],
     references: [
-      { title: 'RFC 2923: TCP Problems with Path MTU Discovery', url: 'https://www.rfc-editor.org/rfc/rfc2923#section-2.1' },
+      {
+        title: 'RFC 2923: TCP Problems with Path MTU Discovery',
+        url: 'https://www.rfc-editor.org/rfc/rfc2923#section-2.1',
+      },
       { title: 'Linux: tcp_mtu_probing', url: 'https://docs.kernel.org/networking/ip-sysctl.html' },
     ],
     detail: {
       direction: 'whose segments vanished: client or server',
-      lostPayload: 'payload bytes of the segments that vanished (at the receiver: of the missing piece, which may be several)',
+      lostPayload:
+        'payload bytes of the segments that vanished (at the receiver: of the missing piece, which may be several)',
       passedPayload: 'largest payload known to have passed in that direction on this connection',
       seenAt: 'sender or receiver: which end the capture shows',
     },
@@ -69,7 +83,12 @@ export default defineRule({
     const evidence = lost === null ? [] : commandEvidence(lost)
     evidence.push(...hole.evidence)
     const first = s.ending.first
-    if (first !== null) evidence.push({ kind: 'frames', frames: [first.frame], says: `${first.how === 'fin' ? 'FIN' : 'RST'} from ${first.by === CLIENT ? s.client : s.server}: given up after ${formatDuration(first.at - hole.since)}` })
+    if (first !== null)
+      evidence.push({
+        kind: 'frames',
+        frames: [first.frame],
+        says: `${first.how === 'fin' ? 'FIN' : 'RST'} from ${first.by === CLIENT ? s.client : s.server}: given up after ${formatDuration(first.at - hole.since)}`,
+      })
     ctx.report({
       session: s,
       at: hole.since,
@@ -114,13 +133,38 @@ function atSender(s: Session, dir: Direction): Hole | null {
   const alive = me.sackBlocks > 0 || peer.lastAt > me.firstUnansweredAt
   if (!alive && icmp === null) return null
   const evidence: RuleEvidence[] = [
-    { kind: 'frames', frames: [me.firstUnansweredFrame, me.lastRetransmissionFrame], says: `${me.retransmissionsUnanswered} retransmissions of ${lost} bytes of payload, none acknowledged` },
+    {
+      kind: 'frames',
+      frames: [me.firstUnansweredFrame, me.lastRetransmissionFrame],
+      says: `${me.retransmissionsUnanswered} retransmissions of ${lost} bytes of payload, none acknowledged`,
+    },
     seconds('repeated for', lasted),
-    { kind: 'measure', name: 'largest payload that passed', value: me.largestDelivered, unit: 'B', compared: `${lost} B vanished` },
+    {
+      kind: 'measure',
+      name: 'largest payload that passed',
+      value: me.largestDelivered,
+      unit: 'B',
+      compared: `${lost} B vanished`,
+    },
   ]
-  if (me.sackBlocks > 0) evidence.push({ kind: 'frames', frames: [peer.lastFrame], says: 'the receiver acknowledged selectively: smaller segments sent later had arrived' })
-  else if (peer.lastAt > me.firstUnansweredAt) evidence.push({ kind: 'frames', frames: [peer.lastFrame], says: 'the receiver was alive: it spoke while the large segments vanished' })
-  if (icmp !== null) evidence.push({ kind: 'frames', frames: [icmp.frame], says: `ICMP: packet too big${icmp.mtu > 0 ? `, next hop takes ${icmp.mtu} bytes` : ''}; the sender went on with large ones` })
+  if (me.sackBlocks > 0)
+    evidence.push({
+      kind: 'frames',
+      frames: [peer.lastFrame],
+      says: 'the receiver acknowledged selectively: smaller segments sent later had arrived',
+    })
+  else if (peer.lastAt > me.firstUnansweredAt)
+    evidence.push({
+      kind: 'frames',
+      frames: [peer.lastFrame],
+      says: 'the receiver was alive: it spoke while the large segments vanished',
+    })
+  if (icmp !== null)
+    evidence.push({
+      kind: 'frames',
+      frames: [icmp.frame],
+      says: `ICMP: packet too big${icmp.mtu > 0 ? `, next hop takes ${icmp.mtu} bytes` : ''}; the sender went on with large ones`,
+    })
   return { dir, lost, passed: me.largestDelivered, since: me.firstUnansweredAt, lasted, seen: 'sender', icmp, evidence }
 }
 
@@ -142,9 +186,19 @@ function atReceiver(s: Session, dir: Direction): Hole | null {
     seen: 'receiver',
     icmp: null,
     evidence: [
-      { kind: 'frames', frames: [me.missingFrame], says: `${me.missingBytes} bytes before this segment never came: ${me.missingBytes / full} full segment${me.missingBytes === full ? '' : 's'} of ${full} bytes` },
+      {
+        kind: 'frames',
+        frames: [me.missingFrame],
+        says: `${me.missingBytes} bytes before this segment never came: ${me.missingBytes / full} full segment${me.missingBytes === full ? '' : 's'} of ${full} bytes`,
+      },
       seconds('not filled by retransmissions for', lasted, 'retransmission timers begin at 1 s or less'),
-      { kind: 'measure', name: 'largest payload that came', value: Math.max(me.largestBeyond, me.largestDelivered), unit: 'B', compared: `${full} B segments vanished` },
+      {
+        kind: 'measure',
+        name: 'largest payload that came',
+        value: Math.max(me.largestBeyond, me.largestDelivered),
+        unit: 'B',
+        compared: `${full} B segments vanished`,
+      },
     ],
   }
 }
@@ -165,5 +219,8 @@ function tooBig(s: Session, dir: Direction): IcmpFact | null {
 /** Segments of that size pass between the same hosts in the same direction: then it is not their size. */
 function contradicted(s: Session, hole: Hole, fleet: Fleet): boolean {
   const size = hole.seen === 'sender' ? hole.lost : fullSegment(s.sides[hole.dir], s.sides[otherSide(hole.dir)])
-  return fleet.sessions.some((t) => t !== s && t.clientIp === s.clientIp && t.serverIp === s.serverIp && t.sides[hole.dir].largestDelivered >= size)
+  return fleet.sessions.some(
+    (t) =>
+      t !== s && t.clientIp === s.clientIp && t.serverIp === s.serverIp && t.sides[hole.dir].largestDelivered >= size,
+  )
 }

@@ -19,16 +19,27 @@ export default defineRule({
     severity: 'error',
     what: 'The server answered a SYN with an ACK that speaks of an older connection on the same ports (challenge ACK); the client answered RST, and connected, if at all, with the SYN sent again about a second later.',
     why: 'Connecting takes one second or more instead of a millisecond, or fails against a short connect timeout. Too few ports for the connection rate, mostly behind NAT.',
-    cannotTell: 'Who let the old connection linger: a client host that died, a NAT device that forgot it, or a FIN that was lost.',
+    cannotTell:
+      'Who let the old connection linger: a client host that died, a NAT device that forgot it, or a FIN that was lost.',
     fix: [
       { text: 'Keep connections in a pool instead of opening one per request', config: '' },
-      { text: 'Give clients and NAT devices more ports and addresses', config: 'net.ipv4.ip_local_port_range = 1024 65000; more SNAT addresses' },
+      {
+        text: 'Give clients and NAT devices more ports and addresses',
+        config: 'net.ipv4.ip_local_port_range = 1024 65000; more SNAT addresses',
+      },
     ],
     needs: ['tcp'],
-    quiet: ['ports reused after an orderly close (SYN answered by SYN-ACK)', 'a SYN that was lost and sent again', 'a SYN-ACK that the capture lost'],
+    quiet: [
+      'ports reused after an orderly close (SYN answered by SYN-ACK)',
+      'a SYN that was lost and sent again',
+      'a SYN-ACK that the capture lost',
+    ],
     references: [
       { title: 'RFC 5961 4.2, challenge ACK for a SYN', url: 'https://www.rfc-editor.org/rfc/rfc5961#section-4.2' },
-      { title: 'RFC 9293 3.6.1, half-open connections and TIME-WAIT', url: 'https://www.rfc-editor.org/rfc/rfc9293#section-3.6.1' },
+      {
+        title: 'RFC 9293 3.6.1, half-open connections and TIME-WAIT',
+        url: 'https://www.rfc-editor.org/rfc/rfc9293#section-3.6.1',
+      },
     ],
     detail: {
       delaySeconds: 'from the first SYN to the SYN-ACK, null when none came',
@@ -38,17 +49,38 @@ export default defineRule({
   },
   session(s, ctx) {
     if (ctx.explained(s) || s.challengeFrame === 0) return
-    const reset = s.ending.resets.find((r) => r.dir === CLIENT && r.at >= s.challengeAt && r.at - s.challengeAt <= ANSWERED_WITHIN)
+    const reset = s.ending.resets.find(
+      (r) => r.dir === CLIENT && r.at >= s.challengeAt && r.at - s.challengeAt <= ANSWERED_WITHIN,
+    )
     if (reset === undefined && s.synRetransmissions === 0) return
     const connected = s.synAckFrame > 0
     const delay = connected ? s.handshakeTimes.toServer : -1
     const old = oldConnection(s, ctx.fleet)
     const evidence: RuleEvidence[] = [
-      { kind: 'frames', frames: [s.synFrame, s.challengeFrame], says: 'SYN answered by an ACK that does not acknowledge it: the server still holds an older connection on these ports' },
+      {
+        kind: 'frames',
+        frames: [s.synFrame, s.challengeFrame],
+        says: 'SYN answered by an ACK that does not acknowledge it: the server still holds an older connection on these ports',
+      },
     ]
-    if (reset !== undefined) evidence.push({ kind: 'frames', frames: [reset.frame], says: `RST from ${s.client}: it knows no such connection` })
-    if (connected) evidence.push({ kind: 'frames', frames: [s.synAckFrame], says: 'SYN-ACK for the SYN sent again' }, seconds('time to connect', delay, 'the SYN timer of 1 s (RFC 6298 2)'))
-    if (old !== null) evidence.push({ kind: 'frames', frames: [old.lastFrame], says: `last frame of the older connection, which never closed`, of: old })
+    if (reset !== undefined)
+      evidence.push({
+        kind: 'frames',
+        frames: [reset.frame],
+        says: `RST from ${s.client}: it knows no such connection`,
+      })
+    if (connected)
+      evidence.push(
+        { kind: 'frames', frames: [s.synAckFrame], says: 'SYN-ACK for the SYN sent again' },
+        seconds('time to connect', delay, 'the SYN timer of 1 s (RFC 6298 2)'),
+      )
+    if (old !== null)
+      evidence.push({
+        kind: 'frames',
+        frames: [old.lastFrame],
+        says: `last frame of the older connection, which never closed`,
+        of: old,
+      })
     ctx.report({
       session: s,
       at: s.startAt,
@@ -75,7 +107,8 @@ export default defineRule({
 function oldConnection(s: Session, fleet: Fleet): Session | null {
   let old: Session | null = null
   for (const t of fleet.sessions) {
-    if (t === s || t.input !== s.input || t.client !== s.client || t.server !== s.server || t.startAt >= s.startAt) continue
+    if (t === s || t.input !== s.input || t.client !== s.client || t.server !== s.server || t.startAt >= s.startAt)
+      continue
     if (old === null || t.startAt > old.startAt) old = t
   }
   return old

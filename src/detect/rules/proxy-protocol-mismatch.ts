@@ -6,7 +6,7 @@ import { attemptOf } from '../attempt.ts'
 import { closeEvidence } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
 import { finishedLogin, neighbours } from '../neighbours.ts'
-import { count, hostNamed, namesAnother } from '../refusal.ts'
+import { clientsHit, count, hostNamed, namesAnother } from '../refusal.ts'
 import { type Culprit, defineRule, type RuleEvidence, type Verdict } from '../rule.ts'
 
 /** ER_NET_PACKETS_OUT_OF_ORDER, ER_HANDSHAKE_ERROR, ER_NET_READ_ERROR, ER_HOST_NOT_PRIVILEGED: how servers refuse a header. */
@@ -85,8 +85,8 @@ export default defineRule({
       culprit,
       title: (all) =>
         m.how === 'header-missing'
-          ? `${s.server} waits for a PROXY protocol header; ${count(all.length, 'a connection', 'connections')} came without one`
-          : `Proxy ${culprit.address} sends a PROXY protocol header that the server does not take; ${count(all.length, 'a connection', 'connections')} failed`,
+          ? `${s.server} waits for a PROXY protocol header; ${count(clientsHit(all), 'a connection', 'connections')} came without one`
+          : `Proxy ${culprit.address} sends a PROXY protocol header that the server does not take; ${count(clientsHit(all), 'a connection', 'connections')} failed`,
       detail: { how: m.how, version, errorCode: m.error?.code ?? null },
       command: null,
       statement: null,
@@ -180,14 +180,13 @@ function front(s: Session, fleet: Fleet): Mismatch | null {
   }
   // 1156 is about packets. The client sent none, or one with the right number: somebody else's bytes came first.
   if (back !== null || error === null || s.mysql.outOfOrder.count > 0 || s.tls !== null) return null
-  const sent =
-    s.sides[CLIENT].bytes === 0 || s.sides[CLIENT].lastDataAt >= error.at
-      ? 'the client had sent nothing'
-      : 'the client’s only packet was a sound login'
+  const silent = s.sides[CLIENT].bytes === 0 || s.sides[CLIENT].lastDataAt >= error.at
+  if (!silent && s.mysql.loginFrame === 0) return null
+  const sent = silent ? 'the client had sent nothing' : 'the client’s only packet was a sound login'
   return {
     how: 'header-not-accepted',
     culprit: { role: 'proxy', address: s.serverIp, product: null },
-    confidence: s.mysql.loginFrame === 0 || error.frame < s.mysql.loginFrame ? 'likely' : 'possible',
+    confidence: silent ? 'likely' : 'possible',
     root: s,
     error,
     evidence: [{ kind: 'frames', frames: [error.frame], says: `ERR ${error.code} ${error.message}; ${sent}` }],

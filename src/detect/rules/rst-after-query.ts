@@ -100,13 +100,13 @@ export default defineRule({
 })
 
 /**
- * A proxy closed both legs while idle, and the client’s next command was lost: its server leg, on which nothing was
- * outstanding, died of the same cause.
+ * Server or proxy closed a server leg while it was idle, the front leg bound to it was closed with it, and the client’s next
+ * command was lost: the server leg, on which nothing was outstanding, died of the same cause.
  */
 function idleServerLeg(s: Session, ctx: RuleContext): Verdict | null {
   const first = s.ending.first
   const front = ctx.fleet.frontLeg(s)
-  if (front === null || first === null || first.by !== CLIENT || s.ending.quit || ctx.explained(front)) return null
+  if (front === null || first === null || s.ending.quit || ctx.explained(front)) return null
   const cut = serverSideCut(front, ctx.fleet)
   if (cut === null || cut.root.session !== s || Math.abs(cut.first.at - first.at) > SAME_MOMENT) return null
   const own = closeEvidence(s, first)
@@ -256,7 +256,7 @@ function verdict(s: Session, cut: Cut, ctx: RuleContext): Verdict {
     severity: lost.name === 'COM_PING' || STREAMS.has(lost.op) ? 'warning' : 'error',
     confidence: cut.confidence,
     culprit,
-    title: (all) => title(all, culprit, cut.how, serverError, ctx.fleet),
+    title: (all) => title(all, culprit, howOf(all, cut.how), serverError, ctx.fleet),
     detail: { how: cut.how, close: root.first.how, serverError: serverError?.code ?? null },
     command: lost.name,
     statement: lost.text,
@@ -266,6 +266,10 @@ function verdict(s: Session, cut: Cut, ctx: RuleContext): Verdict {
     remedy: cut.how === 'reused' ? REUSED : OUTSTANDING,
   }
 }
+
+/** Cuts that met a running command weigh more than those that met an idle connection. */
+const howOf = (all: readonly Verdict[], own: Cut['how']): Cut['how'] =>
+  own === 'reused' && all.some((v) => v.detail['how'] === 'outstanding') ? 'outstanding' : own
 
 /** What the server said without being asked right before it closed. */
 function errorBefore(first: FirstClose, s: Session): ErrorFact | null {

@@ -1,7 +1,8 @@
 /** The server process died: everything that it had open was closed at once, and then nobody listened or a new process answered. */
-import { endVerdict, END_DETAIL } from '../process-end-verdict.ts'
-import { processEndOf, tracedEnd } from '../process-end.ts'
+
 import { acceptingSide } from '../describe.ts'
+import { processEndOf, tracedEnd } from '../process-end.ts'
+import { END_DETAIL, endVerdict } from '../process-end-verdict.ts'
 import { defineRule } from '../rule.ts'
 
 export default defineRule({
@@ -18,7 +19,10 @@ export default defineRule({
       'A shutdown that closes everything at once without a word (MariaDB does) looks the same: the server’s error log, or dmesg for the out-of-memory killer, decides. ' +
       'Which statement killed it, if one did.',
     fix: [
-      { text: 'Read the server’s error log at this second for "got signal" or an assertion, and the kernel log for the out-of-memory killer', config: 'journalctl -u mysqld; dmesg -T | grep -i oom' },
+      {
+        text: 'Read the server’s error log at this second for "got signal" or an assertion, and the kernel log for the out-of-memory killer',
+        config: 'journalctl -u mysqld; dmesg -T | grep -i oom',
+      },
       { text: 'Let applications retry transactions that were cut, after a pause', config: '' },
     ],
     needs: ['tcp', 'mysql'],
@@ -30,8 +34,14 @@ export default defineRule({
       'COM_QUIT',
     ],
     references: [
-      { title: 'MySQL manual: What to Do If MySQL Keeps Crashing', url: 'https://dev.mysql.com/doc/refman/8.4/en/crashing.html' },
-      { title: 'MySQL manual: Information Functions, CONNECTION_ID()', url: 'https://dev.mysql.com/doc/refman/8.4/en/information-functions.html#function_connection-id' },
+      {
+        title: 'MySQL manual: What to Do If MySQL Keeps Crashing',
+        url: 'https://dev.mysql.com/doc/refman/8.4/en/crashing.html',
+      },
+      {
+        title: 'MySQL manual: Information Functions, CONNECTION_ID()',
+        url: 'https://dev.mysql.com/doc/refman/8.4/en/information-functions.html#function_connection-id',
+      },
     ],
     detail: END_DETAIL,
     sample: 'server-crash',
@@ -45,7 +55,9 @@ export default defineRule({
       endVerdict(s, back, end, ctx.fleet, {
         cause: 'died',
         what: 'went down at once',
-        cannotTell: ['an orderly shutdown: no 1053, nobody refused before the last close (a server may also stop at once and silently: its log decides)'],
+        cannotTell: [
+          'an orderly shutdown: no 1053, nobody refused before the last close (a server may also stop at once and silently: its log decides)',
+        ],
         remedy: this.meta.fix,
       }),
     )

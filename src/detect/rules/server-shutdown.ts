@@ -1,7 +1,8 @@
 /** The server was stopped in order: it said so (1053), or it stopped listening first and then closed what it had open. */
-import { endVerdict, END_DETAIL } from '../process-end-verdict.ts'
-import { processEndOf, tracedEnd } from '../process-end.ts'
+
 import { acceptingSide } from '../describe.ts'
+import { processEndOf, tracedEnd } from '../process-end.ts'
+import { END_DETAIL, endVerdict } from '../process-end-verdict.ts'
 import { defineRule } from '../rule.ts'
 
 export default defineRule({
@@ -14,9 +15,13 @@ export default defineRule({
       'The server closed all its connections and one sign of order was seen: error 1053 (Server shutdown in progress), attempts refused while older connections still lived, ' +
       'or closes in sequence instead of all at once; then new attempts were refused or another process answered.',
     why: 'A restart, an upgrade or a failover, seen from the application: statements under way were ended, idle pooled connections are dead.',
-    cannotTell: 'Who stopped it and why. A shutdown that closes everything at once without a word looks like a crash: then server-crash reports it.',
+    cannotTell:
+      'Who stopped it and why. A shutdown that closes everything at once without a word looks like a crash: then server-crash reports it.',
     fix: [
-      { text: 'Drain before a planned stop: take the server out of the proxy or the pool first', config: 'HAProxy set server … state drain; ProxySQL OFFLINE_SOFT' },
+      {
+        text: 'Drain before a planned stop: take the server out of the proxy or the pool first',
+        config: 'HAProxy set server … state drain; ProxySQL OFFLINE_SOFT',
+      },
       { text: 'Let pools validate connections and applications retry cut transactions', config: '' },
     ],
     needs: ['tcp', 'mysql'],
@@ -27,8 +32,14 @@ export default defineRule({
       'COM_QUIT',
     ],
     references: [
-      { title: 'MySQL manual: The Server Shutdown Process', url: 'https://dev.mysql.com/doc/refman/8.4/en/server-shutdown.html' },
-      { title: 'MySQL manual: error 1053 ER_SERVER_SHUTDOWN', url: 'https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html#error_er_server_shutdown' },
+      {
+        title: 'MySQL manual: The Server Shutdown Process',
+        url: 'https://dev.mysql.com/doc/refman/8.4/en/server-shutdown.html',
+      },
+      {
+        title: 'MySQL manual: error 1053 ER_SERVER_SHUTDOWN',
+        url: 'https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html#error_er_server_shutdown',
+      },
     ],
     detail: { ...END_DETAIL, sign: 'what showed the order: named (an error), refused-first, in-sequence' },
     sample: 'server-shutdown',
@@ -41,7 +52,11 @@ export default defineRule({
     const verdict = endVerdict(s, back, end, ctx.fleet, {
       cause: 'stopped',
       what: 'was shut down',
-      cannotTell: [end.orderly === 'named' ? 'a crash: a dying server says nothing' : 'a crash: its connections would have closed at once'],
+      cannotTell: [
+        end.orderly === 'named'
+          ? 'a crash: a dying server says nothing'
+          : 'a crash: its connections would have closed at once',
+      ],
       remedy: this.meta.fix,
     })
     ctx.report({ ...verdict, detail: { ...verdict.detail, sign: end.orderly } })

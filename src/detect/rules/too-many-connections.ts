@@ -1,6 +1,6 @@
 /** A connection limit is used up: the server or a proxy refused the connection with 1040, 1203 or 1226. */
 import { neighbours } from '../neighbours.ts'
-import { capital, count, culpritWords, refusal, refusalEvidence } from '../refusal.ts'
+import { capital, clientsHit, count, culpritWords, refusal, refusalEvidence } from '../refusal.ts'
 import { defineRule } from '../rule.ts'
 
 /** ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS, ER_USER_LIMIT_REACHED. */
@@ -68,7 +68,7 @@ export default defineRule({
       confidence: 'certain',
       culprit,
       title: (all) =>
-        `${capital(culpritWords(culprit))} refused ${count(all.length, 'a connection', 'connections')}: ${error.code} ${error.message}`,
+        `${capital(culpritWords(culprit))} refused ${count(clientsHit(all), 'a connection', 'connections')}: ${error.code} ${error.message}`,
       detail: { code: error.code, answeredBy: culprit.role, openConnections: open },
       command: null,
       statement: null,

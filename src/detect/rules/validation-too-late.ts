@@ -3,7 +3,7 @@ import { formatDuration, toSeconds } from '../../core/time.ts'
 import type { Session } from '../../session/session.ts'
 import { commandEvidence, commandWords, seconds } from '../describe.ts'
 import { idleCloses } from '../idle-close.ts'
-import { defineRule, type RuleEvidence } from '../rule.ts'
+import { defineRule, type RuleEvidence, type Verdict } from '../rule.ts'
 import { checkPeriod, idleVictim, sessionsOf } from '../validation.ts'
 
 /** The period must pass the timer by this part before it is called too long. */
@@ -48,7 +48,8 @@ export default defineRule({
   },
   session(s, ctx) {
     if (s.mysql === null || ctx.fleet.isProxy(s.clientIp)) return
-    const victim = idleVictim(s, ctx.fleet, idleCloses(ctx.fleet, ctx.explained))
+    const closes = idleCloses(ctx.fleet, ctx.explained)
+    const victim = idleVictim(s, ctx.fleet, closes)
     if (victim === null) return
     const checked = mostChecked(s, sessionsOf(s.clientIp, ctx.fleet))
     if (checked === null || checkPeriod(checked) < victim.timer * LONGER) return
@@ -70,7 +71,7 @@ export default defineRule({
       },
       ...commandEvidence(victim.command),
     ]
-    ctx.report({
+    const verdict: Verdict = {
       session: s,
       at: victim.command.at,
       cause: `too late ${s.clientIp} ${s.server}`,
@@ -78,7 +79,7 @@ export default defineRule({
       confidence: 'likely',
       culprit: { role: 'client', address: s.clientIp, product: s.mysql.login?.attributes['_client_name'] ?? null },
       title: (all) =>
-        `Client ${s.clientIp} checks its connections to ${s.server} every ${formatDuration(period)}, too late for a timer of ${formatDuration(victim.timer)}; ${all.length === 1 ? `1 ${commandWords(victim.command)} was` : `${all.length} requests were`} lost`,
+        `Client ${s.clientIp} checks its connections to ${s.server} every ${formatDuration(period)}, too late for a timer of ${formatDuration(victim.timer)}; ${lostOn(all) === 1 ? `1 ${commandWords(victim.command)} was` : `${lostOn(all)} requests were`} lost`,
       detail: {
         periodSeconds: Math.round(toSeconds(period) * 1000) / 1000,
         timerSeconds: Math.round(toSeconds(victim.timer) * 1000) / 1000,
@@ -89,7 +90,13 @@ export default defineRule({
       evidence,
       excluded: ['no checks at all: they are on the wire'],
       remedy: this.meta.fix,
-    })
+    }
+    // Both legs behind a proxy died of it.
+    const shared = evidence.map((e) => ({ ...e, of: e.of ?? s }))
+    for (const leg of closes.of(s)?.legs ?? [s]) {
+      const own = leg === s ? {} : ({ command: null, statement: null, outcome: 'none' } as const)
+      ctx.report({ ...verdict, ...own, session: leg, evidence: shared })
+    }
   },
 })
 
@@ -102,3 +109,7 @@ function mostChecked(s: Session, ofClient: readonly Session[]): Session | null {
   }
   return found
 }
+
+/** Requests lost: one per connection of the client; a proxy’s own legs carry the same ones. */
+const lostOn = (all: readonly Verdict[]): number =>
+  new Set(all.filter((v) => v.session.clientIp === v.culprit.address).map((v) => v.session.id)).size

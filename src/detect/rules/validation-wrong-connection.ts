@@ -2,7 +2,7 @@
 import { formatDuration, toSeconds } from '../../core/time.ts'
 import { commandEvidence, commandWords, seconds } from '../describe.ts'
 import { idleCloses } from '../idle-close.ts'
-import { defineRule, type RuleEvidence } from '../rule.ts'
+import { defineRule, type RuleEvidence, type Verdict } from '../rule.ts'
 import { checkedInstead, checkPeriod, idleVictim, sessionsOf } from '../validation.ts'
 
 export default defineRule({
@@ -51,7 +51,8 @@ export default defineRule({
   },
   session(s, ctx) {
     if (s.mysql === null || s.mysql.validations.count > 1 || ctx.fleet.isProxy(s.clientIp)) return
-    const victim = idleVictim(s, ctx.fleet, idleCloses(ctx.fleet, ctx.explained))
+    const closes = idleCloses(ctx.fleet, ctx.explained)
+    const victim = idleVictim(s, ctx.fleet, closes)
     if (victim === null) return
     const checked = checkedInstead(s, victim, sessionsOf(s.clientIp, ctx.fleet))
     if (checked === null) return
@@ -73,7 +74,7 @@ export default defineRule({
       seconds('between the checks', period, `shorter than the timer: ${formatDuration(victim.timer)}`),
       ...commandEvidence(victim.command),
     ]
-    ctx.report({
+    const verdict: Verdict = {
       session: s,
       at: victim.command.at,
       cause: `unwatched ${s.clientIp} ${s.server} ${checked.server}`,
@@ -81,7 +82,7 @@ export default defineRule({
       confidence: 'likely',
       culprit: { role: 'client', address: s.clientIp, product: s.mysql.login?.attributes['_client_name'] ?? null },
       title: (all) =>
-        `Client ${s.clientIp} checks its connection to ${checked.server} every ${formatDuration(period)} and never the one to ${s.server}; ${all.length === 1 ? `1 ${commandWords(victim.command)} was` : `${all.length} requests were`} lost there`,
+        `Client ${s.clientIp} checks its connection to ${checked.server} every ${formatDuration(period)} and never the one to ${s.server}; ${lostOn(all) === 1 ? `1 ${commandWords(victim.command)} was` : `${lostOn(all)} requests were`} lost there`,
       detail: {
         checked: checked.server,
         checks: count,
@@ -97,6 +98,16 @@ export default defineRule({
         'checks too rare: they were more frequent than the timer',
       ],
       remedy: this.meta.fix,
-    })
+    }
+    // Both legs behind a proxy died of it.
+    const shared = evidence.map((e) => ({ ...e, of: e.of ?? s }))
+    for (const leg of closes.of(s)?.legs ?? [s]) {
+      const own = leg === s ? {} : ({ command: null, statement: null, outcome: 'none' } as const)
+      ctx.report({ ...verdict, ...own, session: leg, evidence: shared })
+    }
   },
 })
+
+/** Requests lost: one per connection of the client; a proxy’s own legs carry the same ones. */
+const lostOn = (all: readonly Verdict[]): number =>
+  new Set(all.filter((v) => v.session.clientIp === v.culprit.address).map((v) => v.session.id)).size

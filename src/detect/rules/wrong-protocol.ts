@@ -4,7 +4,7 @@ import type { Session } from '../../session/session.ts'
 import { acceptingSide, closeEvidence } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
 import { finishedLogin, neighbours } from '../neighbours.ts'
-import { count } from '../refusal.ts'
+import { clientsHit, count } from '../refusal.ts'
 import { defineRule, type RuleEvidence } from '../rule.ts'
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -70,7 +70,7 @@ export default defineRule({
   },
   session(s, ctx) {
     if (ctx.explained(s) || finishedLogin(s)) return
-    const spoken = foreign(s, ctx.fleet)
+    const spoken = foreign(s, ctx.fleet) ?? noise(s)
     if (spoken === null) return
     const front = spoken.dir === CLIENT ? ctx.fleet.frontLeg(s) : null
     const by = front ?? s
@@ -108,8 +108,8 @@ export default defineRule({
       culprit,
       title: (all) =>
         spoken.dir === CLIENT
-          ? `${culprit.address} spoke ${says} on ${count(all.length, 'a MySQL connection', 'MySQL connections')} to ${by.server}`
-          : `${s.server} is no MySQL server: it spoke ${says} on ${count(all.length, 'a connection', 'connections')}`,
+          ? `${culprit.address} spoke ${says} on ${count(clientsHit(all), 'a MySQL connection', 'MySQL connections')} to ${by.server}`
+          : `${s.server} is no MySQL server: it spoke ${says} on ${count(clientsHit(all), 'a connection', 'connections')}`,
       detail: { protocol, spokenBy: spoken.dir === CLIENT ? 'client' : 'server', errorCode: error?.code ?? null },
       command: null,
       statement: null,
@@ -154,4 +154,22 @@ function foreign(s: Session, fleet: Fleet): { dir: Direction; what: string; fram
   )
     return null
   return client.lostBytes + client.snaplenBytes > 0 && !(f.what in NAMES) ? null : f
+}
+
+/** Bytes of no known protocol that the server complained about, ahead of any login. */
+function noise(s: Session): { dir: Direction; what: string; frame: number } | null {
+  const client = s.sides[CLIENT]
+  if (
+    s.mysql === null ||
+    s.mysql.greeting === null ||
+    s.mysql.loginFrame > 0 ||
+    s.mysql.proxyHeader !== null ||
+    s.tls !== null
+  )
+    return null
+  if (s.foreign.length > 0 || client.bytes === 0 || client.lostBytes + client.snaplenBytes > 0) return null
+  const error = complaint(s)
+  return error !== null && error.frame > client.lastDataFrame
+    ? { dir: CLIENT, what: 'no login', frame: client.lastDataFrame }
+    : null
 }
