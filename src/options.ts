@@ -15,6 +15,10 @@ export interface AnalyzeOptions {
   rules?: readonly string[]
   /** Findings below it are left out (--min-severity). */
   minSeverity?: Severity
+  /** What hosts are, where the traffic does not show it or shows it wrong: by IP address, or by input name the host that was captured on (--role). */
+  roles?: Readonly<Record<string, 'client' | 'proxy' | 'server'>>
+  /** Seconds by which the clock of an input, named as in the report, is ahead of the true time, negative when behind (--clock-offset). Without it offsets are estimated from connections that two captures show. */
+  clockOffsets?: Readonly<Record<string, number>>
   /** The caller treats incomplete evidence as a failure (--strict). It changes no fact, only the exit code. */
   strict?: boolean
   /** Literals of SQL become `?` in everything that is reported (--redact). */

@@ -8,7 +8,8 @@ import { AnomalyLog } from './core/anomaly.ts'
 import { CLIENT, SERVER, sideName } from './core/direction.ts'
 import { MysqlconnError } from './core/errors.ts'
 import { LIMITS } from './core/limits.ts'
-import { Epoch, type Instant, toSeconds } from './core/time.ts'
+import { Epoch, type Instant, NS_PER_SECOND, toSeconds } from './core/time.ts'
+import { type ClockOffset, clockOffsets } from './detect/clocks.ts'
 import { detect } from './detect/engine.ts'
 import { idleReport } from './detect/idle-report.ts'
 import { RULES } from './detect/rules/index.ts'
@@ -17,6 +18,7 @@ import { anomalyReports, sessionReport, summarise } from './report/build.ts'
 import { type InputReport, type Report, REPORT_SCHEMA, type TraceReport } from './report/model.ts'
 import { redactReport } from './report/redact.ts'
 import type { Session } from './session/session.ts'
+import { shiftSession } from './session/shift.ts'
 import type { Trace } from './session/trace.ts'
 import { VERSION } from './version.ts'
 
@@ -82,12 +84,13 @@ export class Run {
   report(): Report {
     const order = new Map(this.inputs.map((i, n) => [i.name, n]))
     const rank = (s: Session): number => order.get(s.input) ?? 0
+    const clocks = this.setClocks()
     const inRange = this.range()
     const sessions = this.kept
       .filter((s) => s.endAt >= inRange.since && s.startAt < inRange.until)
       .sort((a, b) => rank(a) - rank(b) || a.stream - b.stream)
     const rules = this.options.rules === undefined ? RULES : RULES.filter((r) => this.options.rules!.includes(r.meta.id))
-    const { findings, fleet, bugs } = detect(rules, sessions, this.epoch)
+    const { findings, fleet, bugs } = detect(rules, sessions, this.epoch, new Map(Object.entries(this.options.roles ?? {})))
     const least = RANK[this.options.minSeverity ?? 'info']
     const shown = findings.filter((f) => RANK[f.severity] <= least)
     const filtered = this.kept.length - sessions.length
@@ -109,7 +112,7 @@ export class Run {
       }),
     }
     if (this.options.idle === true) report.idle = idleReport(fleet)
-    if (this.trace !== null) report.trace = this.traceReport(this.trace, sessions)
+    if (this.trace !== null) report.trace = this.traceReport(this.trace, sessions, clocks)
     if (bugs.length > 0) {
       report.bugs = bugs.map((b) => ({
         rule: b.rule,
@@ -130,14 +133,34 @@ export class Run {
     return { since: at(this.options.since, Number.NEGATIVE_INFINITY), until: at(this.options.until, Number.POSITIVE_INFINITY) }
   }
 
-  private traceReport(t: { session: string; trace: Trace }, sessions: readonly Session[]): TraceReport {
+  /** Brings the sessions of all inputs to one clock, and says so in the inputs. */
+  private setClocks(): ReadonlyMap<string, ClockOffset> {
+    const given = new Map(Object.entries(this.options.clockOffsets ?? {}).map(([name, s]) => [name, s * NS_PER_SECOND]))
+    for (const name of given.keys()) this.nameOfInput(name, 'clock-offset')
+    const seen = this.kept.map((s) => s.input)
+    const inputs = this.inputs.map((i) => i.name).filter((name) => given.has(name) || seen.includes(name))
+    const clocks = clockOffsets(this.kept, inputs, given)
+    for (const s of this.kept) shiftSession(s, -(clocks.get(s.input)?.offset ?? 0))
+    for (const input of this.inputs) {
+      const clock = clocks.get(input.name)
+      if (clock !== undefined) input.clockOffsetSeconds = toSeconds(clock.offset)
+    }
+    return clocks
+  }
+
+  private traceReport(
+    t: { session: string; trace: Trace },
+    sessions: readonly Session[],
+    clocks: ReadonlyMap<string, ClockOffset>,
+  ): TraceReport {
     const session = sessions.find((s) => s.id === t.session)
+    const ahead = clocks.get(session?.input ?? '')?.offset ?? 0
     const start = session?.startAt ?? t.trace.events[0]?.at ?? 0
     return {
       session: t.session,
       events: t.trace.events.map((e) => ({
-        at: this.epoch.rfc3339(e.at),
-        offsetSeconds: toSeconds(e.at - start),
+        at: this.epoch.rfc3339(e.at - ahead),
+        offsetSeconds: toSeconds(e.at - ahead - start),
         frame: session?.files.locate(e.frame).frame ?? e.frame,
         dir: e.dir === null ? null : sideName(e.dir),
         layer: e.layer,
@@ -147,6 +170,13 @@ export class Run {
       })),
       dropped: t.trace.dropped,
     }
+  }
+
+  /** A name in --role or --clock-offset must mean something: a slip would silently change nothing. */
+  private nameOfInput(name: string, flag: string): void {
+    if (this.inputs.some((i) => i.name === name)) return
+    const names = this.inputs.map((i) => i.name).join(', ')
+    throw new MysqlconnError('E_USAGE', `--${flag}: there is no input '${name}'`, `inputs: ${names}`)
   }
 
   /** What a capture file says of itself, with what its chain saw. `chain` is null for the later files of a series. */

@@ -49,6 +49,21 @@ export const SELECT_FLAGS = {
     helpValue: 'error|warning|info',
     helpGroup: 'SELECT',
   }),
+  role: Flags.string({
+    summary: 'What a host is, by IP address, or by input name for the host that was captured on. May be given more than once.',
+    helpValue: 'NAME=client|proxy|server',
+    multiple: true,
+    multipleNonGreedy: true,
+    helpGroup: 'SELECT',
+  }),
+  'clock-offset': Flags.string({
+    summary:
+      'Seconds by which the clock of an input is ahead (+) or behind (-). Without it the offset of captures is estimated from connections that they share.',
+    helpValue: 'NAME=±SECONDS',
+    multiple: true,
+    multipleNonGreedy: true,
+    helpGroup: 'SELECT',
+  }),
   keylog: Flags.string({
     summary:
       'TLS key log (SSLKEYLOGFILE), as if it were an input. Recognised and named; this version does not decrypt.',
@@ -112,6 +127,8 @@ export interface AnalysisFlags {
   filter?: string | undefined
   rule?: string | undefined
   'min-severity'?: string | undefined
+  role?: string[] | undefined
+  'clock-offset'?: string[] | undefined
   keylog?: string[] | undefined
   redact?: boolean | undefined
   strict?: boolean | undefined
@@ -130,9 +147,29 @@ export function analyzeOptions(flags: AnalysisFlags): AnalyzeOptions {
   if (flags.until !== undefined) options.until = flags.until
   if (flags.rule !== undefined) options.rules = listOf(flags.rule)
   if (flags['min-severity'] !== undefined) options.minSeverity = flags['min-severity'] as Severity
+  if (flags.role !== undefined) options.roles = Object.fromEntries(flags.role.map(role))
+  if (flags['clock-offset'] !== undefined) options.clockOffsets = Object.fromEntries(flags['clock-offset'].map(clockOffset))
   if (flags.strict) options.strict = true
   if (flags.redact) options.redact = true
   return options
+}
+
+const ROLES = ['client', 'proxy', 'server'] as const
+
+function role(text: string): [string, (typeof ROLES)[number]] {
+  const at = text.lastIndexOf('=')
+  const named = ROLES.find((r) => r === text.slice(at + 1))
+  if (at < 1 || named === undefined)
+    throw new MysqlconnError('E_USAGE', `--role: cannot read '${text}'`, `write it as 10.0.0.5=proxy; roles are ${ROLES.join(', ')}`)
+  return [text.slice(0, at).replace(/^\[(.*)\]$/, '$1'), named]
+}
+
+function clockOffset(text: string): [string, number] {
+  const at = text.lastIndexOf('=')
+  const seconds = text.slice(at + 1)
+  if (at < 1 || !/^[+-]?\d+(\.\d+)?s?$/.test(seconds))
+    throw new MysqlconnError('E_USAGE', `--clock-offset: cannot read '${text}'`, 'write it as client.pcap=+1.8, in seconds')
+  return [text.slice(0, at), Number(seconds.replace(/s$/, ''))]
 }
 
 /** The language in a few lines, from the table of its fields. */

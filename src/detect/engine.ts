@@ -6,9 +6,11 @@ import { createHash } from 'node:crypto'
 import type { Epoch } from '../core/time.ts'
 import type { Confidence, Evidence, Finding, Occurrence, Severity } from '../report/model.ts'
 import type { Session } from '../session/session.ts'
-import { Fleet } from './fleet.ts'
+import { Fleet, type Roles } from './fleet.ts'
 import type { Rule, RuleContext, RuleEvidence, Verdict } from './rule.ts'
 import { redactSecrets } from './secrets.ts'
+import { addTwins, oneCausePerConnection, perConnection } from './twins.ts'
+import { otherVantages } from './vantages.ts'
 
 const SEVERITY_RANK: Record<Severity, number> = { error: 0, warning: 1, info: 2 }
 const CONFIDENCE_RANK: Record<Confidence, number> = { certain: 0, likely: 1, possible: 2 }
@@ -20,8 +22,13 @@ export interface EngineResult {
   bugs: { rule: string; session: string; error: unknown }[]
 }
 
-export function detect(rules: readonly Rule[], sessions: readonly Session[], epoch: Epoch): EngineResult {
-  const fleet = new Fleet(sessions)
+export function detect(
+  rules: readonly Rule[],
+  sessions: readonly Session[],
+  epoch: Epoch,
+  roles: Roles = new Map(),
+): EngineResult {
+  const fleet = new Fleet(sessions, roles)
   const explained = new Set<Session>()
   const bugs: EngineResult['bugs'] = []
   const groups = new Map<string, { rule: Rule; verdicts: Verdict[] }>()
@@ -31,7 +38,8 @@ export function detect(rules: readonly Rule[], sessions: readonly Session[], epo
     const ctx: RuleContext = {
       fleet,
       report: (v) => reported.push(v),
-      explained: (s) => explained.has(s),
+      // What was said of a connection at one capture point holds for it at every other.
+      explained: (s) => explained.has(s) || otherVantages(s, fleet).some((t) => explained.has(t)),
       settle: (s) => settled.push(s),
     }
     for (const s of sessions) {
@@ -42,7 +50,7 @@ export function detect(rules: readonly Rule[], sessions: readonly Session[], epo
       }
     }
     for (const s of settled) explained.add(s)
-    for (const v of reported) {
+    for (const v of oneCausePerConnection(reported, fleet)) {
       const key = `${rule.meta.id}\n${v.cause}`
       const group = groups.get(key)
       if (group === undefined) groups.set(key, { rule, verdicts: [v] })
@@ -50,7 +58,8 @@ export function detect(rules: readonly Rule[], sessions: readonly Session[], epo
       if (v.severity !== 'info') explained.add(v.session)
     }
   }
-  const findings = [...groups.values()].map((g) => finding(g.rule, g.verdicts, epoch))
+  addTwins([...groups.values()].map((g) => g.verdicts), explained, fleet)
+  const findings = [...groups.values()].map((g) => finding(g.rule, g.verdicts, fleet, epoch))
   findings.sort(
     (a, b) =>
       SEVERITY_RANK[a.severity] - SEVERITY_RANK[b.severity] ||
@@ -61,7 +70,7 @@ export function detect(rules: readonly Rule[], sessions: readonly Session[], epo
   return { findings, fleet, bugs }
 }
 
-function finding(rule: Rule, verdicts: readonly Verdict[], epoch: Epoch): Finding {
+function finding(rule: Rule, verdicts: readonly Verdict[], fleet: Fleet, epoch: Epoch): Finding {
   const lead = [...verdicts].sort(
     (a, b) => SEVERITY_RANK[a.severity] - SEVERITY_RANK[b.severity] || CONFIDENCE_RANK[a.confidence] - CONFIDENCE_RANK[b.confidence],
   )[0]!
@@ -72,7 +81,7 @@ function finding(rule: Rule, verdicts: readonly Verdict[], epoch: Epoch): Findin
     family: rule.meta.family,
     severity: lead.severity,
     confidence: lead.confidence,
-    title: lead.title(verdicts),
+    title: lead.title(perConnection(verdicts, fleet)),
     culprit: lead.culprit,
     detail: lead.detail,
     occurrences: verdicts.map((v) => occurrence(v, epoch)),

@@ -10,16 +10,21 @@ export interface Kill extends KillFact {
   by: Session
 }
 
+/** Roles that the user named, by address or by input (the host that was captured on). */
+export type Roles = ReadonlyMap<string, 'client' | 'proxy' | 'server'>
+
 export class Fleet {
   readonly sessions: readonly Session[]
   private readonly killsById = new Map<number, Kill[]>()
+  private readonly roles: Roles
   private readonly legs: Legs
   private readonly accepts = new Map<string, Set<string>>()
   private readonly opens = new Map<string, Set<string>>()
   private readonly closedByClient = new Map<string, Session[]>()
 
-  constructor(sessions: readonly Session[]) {
+  constructor(sessions: readonly Session[], roles: Roles = new Map()) {
     this.sessions = sessions
+    this.roles = roles
     for (const s of sessions) this.index(s)
     for (const list of this.closedByClient.values()) list.sort((a, b) => a.ending.first!.at - b.ending.first!.at)
     this.legs = new Legs(this)
@@ -45,6 +50,8 @@ export class Fleet {
    * its own client against its own server is none.
    */
   isProxy(ip: string): boolean {
+    const role = this.roles.get(ip)
+    if (role !== undefined) return role === 'proxy'
     const accepts = this.accepts.get(ip)
     const opens = this.opens.get(ip)
     if (accepts === undefined || opens === undefined) return false
@@ -81,6 +88,11 @@ export class Fleet {
   /** For reports: the front session whose statements a back leg carried, where it was only one. */
   onlyFront(s: Session): Session | null {
     return this.legs.onlyFront(s)
+  }
+
+  /** What the user said this address, or the host of this input, is; null when nothing was said. */
+  namedRole(name: string): 'client' | 'proxy' | 'server' | null {
+    return this.roles.get(name) ?? null
   }
 
   /** Sessions of one client address that the client closed first, within `within` of `at`. */

@@ -3,6 +3,7 @@ import { ANOMALY_KINDS, type AnomalyLog } from '../core/anomaly.ts'
 import { CLIENT, SERVER, sideName } from '../core/direction.ts'
 import { type Epoch, toSeconds } from '../core/time.ts'
 import type { Fleet } from '../detect/fleet.ts'
+import { otherVantages } from '../detect/vantages.ts'
 import { commandName } from '../mysql/commands.ts'
 import type { Session } from '../session/session.ts'
 import type { AnomalyReport, Finding, InputReport, SessionReport, Summary } from './model.ts'
@@ -21,7 +22,7 @@ export function sessionReport(s: Session, fleet: Fleet, epoch: Epoch): SessionRe
     client: s.client,
     server: s.server,
     legOf: front?.id ?? null,
-    sameAs: [],
+    sameAs: otherVantages(s, fleet).map((t) => t.id),
     vantage: vantage(s, fleet),
     startAt: epoch.rfc3339(s.startAt),
     endAt: epoch.rfc3339(s.endAt),
@@ -81,13 +82,20 @@ function mysqlReport(s: Session): SessionReport['mysql'] {
   }
 }
 
+/** Where the capture sat: at the host that answers at once. */
 function vantage(s: Session, fleet: Fleet): SessionReport['vantage'] {
-  if (fleet.frontLeg(s) !== null || fleet.backLeg(s) !== null) return 'proxy'
+  const named = fleet.namedRole(s.input)
+  if (named !== null) return named
+  if (bothLegsHere(s, fleet)) return 'proxy'
   const { toServer, toClient } = s.handshakeTimes
   if (toServer < 0 || toClient < 0 || Math.max(toServer, toClient) < VANTAGE_LEAST) return 'unknown'
-  if (toServer > toClient * VANTAGE_RATIO) return 'client'
-  if (toClient > toServer * VANTAGE_RATIO) return 'server'
+  if (toServer > toClient * VANTAGE_RATIO) return fleet.isProxy(s.clientIp) ? 'proxy' : 'client'
+  if (toClient > toServer * VANTAGE_RATIO) return fleet.isProxy(s.serverIp) ? 'proxy' : 'server'
   return 'unknown'
+}
+
+function bothLegsHere(s: Session, fleet: Fleet): boolean {
+  return fleet.frontLeg(s)?.input === s.input || fleet.backLeg(s)?.input === s.input
 }
 
 export function anomalyReports(log: AnomalyLog): AnomalyReport[] {

@@ -74,7 +74,8 @@ function* histogramLines(buckets: readonly IdleBucket[], style: Style): Iterable
     b.toSeconds === null ? `${seconds(b.fromSeconds)} and more` : `${short(b.fromSeconds)} - ${short(b.toSeconds)}`
   const width = Math.max(...shown.map((b) => label(b).length))
   yield ''
-  yield `  ${style.dim('longest silence of each session: survived, closed, and closed with a request lost')}`
+  const legend = 'longest silence of each session: survived, closed, closed with a request lost'
+  yield* hang('  ', legend, style.width, style.dim)
   for (const b of shown) {
     const bar = style.glyph.line.repeat(Math.max(total(b) > 0 ? 1 : 0, Math.round((total(b) / most) * BAR)))
     const parts = [
