@@ -30,6 +30,8 @@ import { otherVantages } from './vantages.ts'
 const LATE_ONCE = 12 * NS_PER_MS
 /** Closes of one process in one moment. */
 const TOGETHER = 50 * NS_PER_MS
+/** A close on the server leg this long before is another story: proxies that share server legs lose some now and then. */
+const BEHIND = 1 * NS_PER_SECOND
 /** A proxy passes a close on within this time. */
 const PASSES_ON = 50 * NS_PER_MS
 
@@ -105,7 +107,8 @@ export class IdleCloses {
     const behind =
       back !== null &&
       backFirst != null &&
-      backFirst.at <= s.ending.first!.at + NS_PER_MS &&
+      backFirst.at <= death.at + NS_PER_MS &&
+      death.at - backFirst.at <= BEHIND &&
       (backFirst.by === SERVER || farewellError(back) !== null)
     // The close began on the server leg: its own turn tells both.
     if (behind && idleDeath(back) !== null) return
@@ -116,7 +119,9 @@ export class IdleCloses {
     const rule = culprit.role === 'server' ? 'idle-timeout-server' : 'idle-timeout-proxy'
     const other =
       culprit.role === 'proxy' && back !== null
-        ? [back]
+        ? closedAlong(s, back)
+          ? [back]
+          : []
         : culprit.role === 'server'
           ? this.frontLegs(s)
           : this.closedWith(s)
@@ -311,6 +316,17 @@ export class IdleCloses {
     )
     return near.length === fronts.length ? near : []
   }
+}
+
+/**
+ * The server leg went with its front leg: closed by the proxy in the same moment, or given to this client alone (the proxy
+ * passed the server's greeting on), even if a half-closing proxy takes it down later.
+ */
+function closedAlong(front: Session, back: Session): boolean {
+  const scramble = front.mysql?.greeting?.scramble ?? ''
+  if (scramble !== '' && scramble === back.mysql?.greeting?.scramble) return true
+  const first = back.ending.first
+  return first !== null && first.by === CLIENT && Math.abs(first.at - front.ending.first!.at) <= PASSES_ON
 }
 
 /** One address as one capture saw it. */
