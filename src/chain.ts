@@ -8,6 +8,7 @@ import { AnomalyLog } from './core/anomaly.ts'
 import { LIMITS } from './core/limits.ts'
 import { PacketLayer } from './packet/packet-layer.ts'
 import { SessionBuilder } from './session/builder.ts'
+import { noteLimits } from './session/diagnosis.ts'
 import type { FrameMap, Session } from './session/session.ts'
 import { TcpLayer } from './tcp/tcp-layer.ts'
 
@@ -42,7 +43,10 @@ export class Chain {
         files: options.files,
         isMysqlPort: (port) => assumed.has(port),
         trace: options.trace,
-        onSession: options.onSession,
+        onSession: (s) => {
+          noteLimits(s, this.anomalies)
+          options.onSession(s)
+        },
       },
       ipv6,
       this.anomalies,
@@ -58,5 +62,7 @@ export class Chain {
     this.packets.end()
     this.tcp.end()
     this.sessions.end()
+    if (this.tcp.connections > 0 && this.sessions.sessions === 0)
+      this.anomalies.note('capture.no-mysql', 0, `${this.tcp.connections} TCP connections`)
   }
 }

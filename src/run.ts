@@ -5,7 +5,7 @@
 import { Chain, type ChainOptions } from './chain.ts'
 import type { CaptureInfo } from './capture/capture-info.ts'
 import { AnomalyLog } from './core/anomaly.ts'
-import { CLIENT, SERVER, sideName } from './core/direction.ts'
+import { sideName } from './core/direction.ts'
 import { MysqlconnError } from './core/errors.ts'
 import { LIMITS } from './core/limits.ts'
 import { Epoch, type Instant, NS_PER_SECOND, toSeconds } from './core/time.ts'
@@ -17,6 +17,7 @@ import { type AnalyzeOptions, parseWhen, resolveWhen } from './options.ts'
 import { anomalyReports, sessionReport, summarise } from './report/build.ts'
 import { type InputReport, type Report, REPORT_SCHEMA, type TraceReport } from './report/model.ts'
 import { redactReport } from './report/redact.ts'
+import { begunBefore, isOpaque, missingDirection } from './session/diagnosis.ts'
 import type { Session } from './session/session.ts'
 import { shiftSession } from './session/shift.ts'
 import type { Trace } from './session/trace.ts'
@@ -106,9 +107,9 @@ export class Run {
         findings: shown,
         total: this.total - filtered,
         listed: sessions.length,
-        opaque: sessions.filter((s) => s.tls !== null && s.tls.handshake !== 'failed').length,
-        oneSided: sessions.filter(oneSided).length,
-        midstream: sessions.filter((s) => s.mysql !== null && s.synFrame === 0 && s.mysql.greeting === null).length,
+        opaque: sessions.filter(isOpaque).length,
+        oneSided: sessions.filter((s) => missingDirection(s) !== null).length,
+        midstream: sessions.filter(begunBefore).length,
       }),
     }
     if (this.options.idle === true) report.idle = idleReport(fleet)
@@ -203,8 +204,3 @@ export class Run {
     this.inputs.push({ path, name, kind, format, bytes, anomalies: anomalyReports(anomalies) })
   }
 }
-
-function oneSided(s: Session): boolean {
-  return s.mysql !== null && (s.sides[CLIENT].segments === 0) !== (s.sides[SERVER].segments === 0)
-}
-

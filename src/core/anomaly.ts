@@ -64,6 +64,10 @@ export const ANOMALY_KINDS = {
     accuses: 'capture',
     means: 'TLS sessions cannot be read without a key log: only sizes, directions and times speak. Record one with SSLKEYLOGFILE.',
   },
+  'capture.no-mysql': {
+    accuses: 'capture',
+    means: 'There are TCP connections, and none of them speaks MySQL: another port or host, or begun after the logins.',
+  },
   'packet.truncated-header': { accuses: 'capture', means: 'A frame ends inside its network or TCP header and was counted only.' },
   'packet.malformed': { accuses: 'network', means: 'A frame’s network or TCP header contradicts itself and was counted only.' },
   'packet.bad-checksum': {

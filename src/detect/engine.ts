@@ -41,6 +41,7 @@ export function detect(
       // What was said of a connection at one capture point holds for it at every other.
       explained: (s) => explained.has(s) || otherVantages(s, fleet).some((t) => explained.has(t)),
       settle: (s) => settled.push(s),
+      unixTime: (at) => epoch.unixSeconds + at / 1e9,
     }
     for (const s of sessions) {
       try {

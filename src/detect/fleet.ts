@@ -3,6 +3,7 @@ import type { Duration, Instant } from '../core/time.ts'
 import { Command } from '../mysql/commands.ts'
 import type { KillFact, Session } from '../session/session.ts'
 import { type Carried, Legs } from './legs.ts'
+import { otherVantages } from './vantages.ts'
 
 const REPLICATION: readonly number[] = [Command.COM_BINLOG_DUMP, Command.COM_BINLOG_DUMP_GTID, Command.COM_REGISTER_SLAVE]
 
@@ -83,6 +84,11 @@ export class Fleet {
    */
   legsAround(front: Session, at: Instant): readonly Carried[] {
     return this.legs.around(front, at)
+  }
+
+  /** The same connection in other captures of the run. */
+  sameAs(s: Session): readonly Session[] {
+    return otherVantages(s, this)
   }
 
   /** For reports: the front session whose statements a back leg carried, where it was only one. */

@@ -98,6 +98,13 @@ function evidence(s: Session, v: IdleVerdict): RuleEvidence[] {
         says: `RST from ${session.server} in answer: nobody was there any more`,
         of: session,
       })
+    // HAProxy's timeout server shuts one direction only: a late request still passes.
+    for (const leg of v.legs) {
+      const passed = leg === session ? null : lostRequest(leg)
+      if (passed === null || passed.at < command.at) continue
+      const says = `${passed.name} passed on to ${leg.server} all the same: it may have run there`
+      out.push({ kind: 'frames', frames: [passed.frame], says, of: leg })
+    }
     const close = session.ending.first
     if (close !== null && command.at > close.at) out.push(seconds('used again after the close', command.at - close.at))
   } else {

@@ -6,7 +6,7 @@
  */
 import { CLIENT, SERVER } from '../core/direction.ts'
 import { type Duration, type Instant, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
-import { type Exchange, unpackExchanges } from '../session/exchanges.ts'
+import type { Exchange } from '../session/exchanges.ts'
 import type { Session } from '../session/session.ts'
 import type { Fleet } from './fleet.ts'
 import { otherVantages } from './vantages.ts'
@@ -92,7 +92,7 @@ export class Legs {
     const joined = this.front(s)
     if (joined !== null || !this.fleet.isProxy(s.clientIp)) return joined
     let only: Session | null = null
-    for (const e of unpackExchanges(s.exchanges)) {
+    for (const e of s.exchanges.list()) {
       if (e.hash === 0) continue
       const fronts = this.servedBy(s, e)
       if (fronts.length === 0) continue
@@ -105,7 +105,7 @@ export class Legs {
   /** The back legs that carried the statement which a front leg waited for at a moment, in order of time: more than one when the proxy tried again. */
   around(front: Session, at: Instant): readonly Carried[] {
     const exact = this.exact(front, 'back')
-    const e = unpackExchanges(front.exchanges).findLast((x) => x.at <= at)
+    const e = front.exchanges.list().findLast((x) => x.at <= at)
     if (e === undefined || (e.answeredAt >= 0 && e.answeredAt < at)) return []
     const found = this.carriers(front, e, at)
     return exact === null ? found : found.filter((c) => c.back === exact)
@@ -212,7 +212,7 @@ export class Legs {
     if (known !== undefined) return known
     known = { text: new Map(), opaque: [], all: [] }
     for (const session of by.get(ip) ?? []) {
-      for (const exchange of unpackExchanges(session.exchanges)) {
+      for (const exchange of session.exchanges.list()) {
         const entry = { session, exchange }
         if (exchange.hash === 0) known.opaque.push(entry)
         else push(known.text, exchange.hash, entry)
@@ -243,7 +243,7 @@ const before = (front: Session, back: Session): boolean =>
   front.clientIp !== back.clientIp || front.serverIp !== back.serverIp || front.startAt <= back.startAt
 
 const lastBefore = (s: Session, at: Instant): Exchange | null =>
-  unpackExchanges(s.exchanges).findLast((e) => e.at <= at) ?? null
+  s.exchanges.list().findLast((e) => e.at <= at) ?? null
 
 /** The answer behind the proxy comes before the answer in front of it. */
 const answersFit = (front: Exchange, back: Exchange): boolean =>

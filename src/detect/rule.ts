@@ -69,6 +69,8 @@ export interface RuleContext {
   explained(s: Session): boolean
   /** Takes a session as explained without an occurrence of its own: it met the cause of a finding and lost nothing by it. */
   settle(s: Session): void
+  /** The capture's own time as Unix time, seconds: for what is dated, such as certificates. */
+  unixTime(at: Instant): number
   /** All sessions of the run, with indexes over them. */
   readonly fleet: Fleet
 }

@@ -3,7 +3,6 @@ import { ANOMALY_KINDS, type AnomalyLog } from '../core/anomaly.ts'
 import { CLIENT, SERVER, sideName } from '../core/direction.ts'
 import { type Epoch, toSeconds } from '../core/time.ts'
 import type { Fleet } from '../detect/fleet.ts'
-import { otherVantages } from '../detect/vantages.ts'
 import { commandName } from '../mysql/commands.ts'
 import type { Session } from '../session/session.ts'
 import type { AnomalyReport, Finding, InputReport, SessionReport, Summary } from './model.ts'
@@ -22,7 +21,7 @@ export function sessionReport(s: Session, fleet: Fleet, epoch: Epoch): SessionRe
     client: s.client,
     server: s.server,
     legOf: front?.id ?? null,
-    sameAs: otherVantages(s, fleet).map((t) => t.id),
+    sameAs: fleet.sameAs(s).map((t) => t.id),
     vantage: vantage(s, fleet),
     startAt: epoch.rfc3339(s.startAt),
     endAt: epoch.rfc3339(s.endAt),

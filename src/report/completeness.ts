@@ -16,6 +16,21 @@ const HARMLESS: ReadonlySet<AnomalyName> = new Set<AnomalyName>([
   'capture.unknown-block',
 ])
 
+/** Nothing is missing from such a capture: it cannot show more. They limit the answer, but --strict does not fail on them. */
+const NOT_ITS_FAULT: ReadonlySet<AnomalyName> = new Set<AnomalyName>([
+  'capture.midstream',
+  'capture.tls-no-keys',
+  'capture.no-mysql',
+])
+
+/** Said with their share of all sessions in Summary.blind, so the text need not say them again. */
+const SAID_IN_WORDS: ReadonlySet<AnomalyName> = new Set<AnomalyName>([
+  'capture.one-direction',
+  'capture.midstream',
+  'capture.tls-no-keys',
+  'capture.no-mysql',
+])
+
 /** Nothing here decrypts yet, so a key log serves Wireshark only. */
 const TLS_ADVICE =
   'capture where TLS has ended, or without TLS in a test; a TLS key log (SSLKEYLOGFILE) lets Wireshark read the rest'
@@ -36,6 +51,7 @@ const BETTER: Partial<Record<AnomalyName, string>> = {
   'capture.midstream': 'start the capture before the connections open, or restart the pool while it runs',
   'mysql.inferred': 'start the capture before the connections open, or restart the pool while it runs',
   'capture.tls-no-keys': TLS_ADVICE,
+  'capture.no-mysql': 'name the port with --port, or capture on the database or proxy host, before the logins',
   'capture.unknown-link-type': 'capture on an Ethernet or loopback interface, or with -i any',
 }
 
@@ -46,8 +62,14 @@ export interface Limit {
 
 /** Whether this anomaly takes something from the evidence that the capture should have held. */
 export function costsEvidence(a: AnomalyReport): boolean {
-  return ANOMALY_KINDS[a.kind].accuses === 'capture' && !HARMLESS.has(a.kind)
+  return ANOMALY_KINDS[a.kind].accuses === 'capture' && !HARMLESS.has(a.kind) && !NOT_ITS_FAULT.has(a.kind)
 }
+
+/** Whether the summary's own words about what could not be seen leave this anomaly to be told. */
+export const needsTelling = (a: AnomalyReport): boolean => !SAID_IN_WORDS.has(a.kind)
+
+/** How to capture so that this does not happen, null when there is nothing to do about it. */
+export const betterCapture = (kind: AnomalyName): string | null => BETTER[kind] ?? null
 
 /** Everything that makes the evidence incomplete, in order of input; what --strict fails on. */
 export function incompleteEvidence(report: Report): Limit[] {

@@ -7,6 +7,7 @@ import {
   captureAdvice,
   costsEvidence,
   type Limit,
+  needsTelling,
   notableLimits,
   sawPackets,
   serverPorts,
@@ -122,7 +123,7 @@ function* whatWasNotSeen(
   yield ''
   yield `  ${style.bold(atLength && blind.length > 0 ? 'Why nothing was found' : 'What limits this answer')}`
   for (const why of blind) yield* hang(`    ${style.glyph.dot} `, style.clean(why), style.width)
-  const kinds = limitsByKind(limits)
+  const kinds = limitsByKind(limits.filter((l) => needsTelling(l.anomaly)))
   const shown = atLength ? kinds : kinds.slice(0, LIMITS_SHOWN)
   for (const same of shown) {
     const { input, anomaly: a } = same[0]!

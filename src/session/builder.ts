@@ -13,12 +13,11 @@ import type { Connection } from '../tcp/connection.ts'
 import type { Half } from '../tcp/half.ts'
 import type { CloseHow, StreamSink, StreamSinkFactory } from '../tcp/stream-sink.ts'
 import { endingOf } from './ending.ts'
+import { NO_EXCHANGES } from './exchanges.ts'
 import { type RecorderOwner, type RowFacts, SessionRecorder } from './recorder.ts'
 import { SessionRows } from './hot.ts'
 import type { FrameMap, MysqlFacts, Session, SideFacts } from './session.ts'
 import { Trace } from './trace.ts'
-
-const NO_EXCHANGES: readonly number[] = Object.freeze([])
 
 export interface BuilderOptions {
   /** Name of the input in session ids. */

@@ -3,7 +3,7 @@
  * same statement again on another leg of a proxy that shares server connections among clients (detect/legs.ts), where
  * nothing else ties the two legs together. A ring in the session's row (hot.ts), a short list in the finished session.
  */
-import type { Instant } from '../core/time.ts'
+import type { Duration, Instant } from '../core/time.ts'
 import { EXCHANGE_CELLS, EXCHANGE_WIDTH, EXCHANGES, IN_FLIGHT, NUMBERS, PUSHED, type SessionRows } from './hot.ts'
 
 /** A command and its answer. */
@@ -57,29 +57,48 @@ export function textHash(op: number, buf: Uint8Array, start: number, end: number
 
 // end of the hot path
 
-const NONE: readonly Exchange[] = Object.freeze([])
-/** Numbers of an exchange in a finished session. */
-const WIDTH = 4
+/** Numbers of an exchange: see beginExchange. */
+const WIDTH = EXCHANGE_WIDTH
 
-/** The exchanges of a row, oldest first, as flat numbers: sessions are many. */
-export function packExchanges(rows: SessionRows, row: number): readonly number[] {
+/** The last exchanges of a finished session, oldest first; kept as flat numbers, since sessions are many. */
+export class Exchanges {
+  private readonly cells: readonly number[]
+
+  constructor(cells: readonly number[]) {
+    this.cells = cells
+  }
+
+  list(): Exchange[] {
+    const c = this.cells
+    const out: Exchange[] = []
+    for (let i = 0; i < c.length; i += WIDTH) {
+      const both = c[i + 3]!
+      const hash = Math.floor(both / LENGTHS)
+      out.push({ at: c[i]!, frame: c[i + 1]!, answeredAt: c[i + 2]!, hash, length: both - hash * LENGTHS })
+    }
+    return out
+  }
+
+  /** The same on another clock. */
+  shifted(by: Duration): Exchanges {
+    const moves = (v: number, i: number): boolean => i % WIDTH === 0 || (i % WIDTH === 2 && v !== -1)
+    return new Exchanges(this.cells.map((v, i) => (moves(v, i) ? v + by : v)))
+  }
+}
+
+const NONE = new Exchanges([])
+
+/** The exchanges of a row. */
+export function exchangesOf(rows: SessionRows, row: number): Exchanges {
   const count = rows.numbers[row * NUMBERS + PUSHED]!
+  if (count === 0) return NONE
   const out: number[] = []
   for (let n = Math.max(0, count - EXCHANGES); n < count; n++) {
     const i = row * EXCHANGE_CELLS + (n % EXCHANGES) * EXCHANGE_WIDTH
     for (let k = 0; k < WIDTH; k++) out.push(rows.exchanges[i + k]!)
   }
-  return out
+  return new Exchanges(out)
 }
 
-/** The same as objects. */
-export function unpackExchanges(packed: readonly number[]): readonly Exchange[] {
-  if (packed.length === 0) return NONE
-  const out: Exchange[] = []
-  for (let i = 0; i < packed.length; i += WIDTH) {
-    const both = packed[i + 3]!
-    const hash = Math.floor(both / LENGTHS)
-    out.push({ at: packed[i]!, frame: packed[i + 1]!, answeredAt: packed[i + 2]!, hash, length: both - hash * LENGTHS })
-  }
-  return out
-}
+/** Of a connection without commands. */
+export const NO_EXCHANGES = NONE

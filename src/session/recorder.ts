@@ -21,7 +21,7 @@ import { type Connection, TcpFact, type TcpObserver } from '../tcp/connection.ts
 import type { CloseHow, GapReason, StreamSink } from '../tcp/stream-sink.ts'
 import { CommandCounts, countCommand } from './command-counts.ts'
 import { clearCommands, popCommand, pushCommand, replyBegins } from './commands-in-flight.ts'
-import { answerExchange, beginExchange, packExchanges, textHash } from './exchanges.ts'
+import { answerExchange, beginExchange, type Exchanges, exchangesOf, textHash } from './exchanges.ts'
 import {
   ARRIVING_AT,
   ARRIVING_FRAME,
@@ -90,7 +90,7 @@ export interface RowFacts {
   commands: CommandCounts
   events: TimelineEvent[]
   longestIdle: Duration
-  exchanges: readonly number[]
+  exchanges: Exchanges
 }
 
 /** Who is told when the connection is finished. */
@@ -203,7 +203,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
       commands: new CommandCounts(this.rows, this.row),
       events: eventsOf(this.rows, this.row),
       longestIdle: this.rows.numbers[this.row * NUMBERS + LONGEST_IDLE]!,
-      exchanges: packExchanges(this.rows, this.row),
+      exchanges: exchangesOf(this.rows, this.row),
     }
     this.rows.release(this.row)
     this.row = -1
@@ -304,7 +304,7 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
   sslRequest(_capabilities: number, at: Instant, frame: number): void {
     this.event(EventKind.sslRequest, CLIENT, at, frame, 0)
     this.trace?.add('mysql', CLIENT, at, frame, 'SSLRequest', 'asks for TLS')
-    this.tls = new TlsFactsRecorder(this, this.conn)
+    this.tls = new TlsFactsRecorder(this, this.conn, frame, at)
   }
 
   login(login: Login, at: Instant, frame: number): void {

@@ -7,7 +7,9 @@ import type { Duration, Instant } from '../core/time.ts'
 import type { Flavor, Greeting, Login, ProxyHeader, RecognisedBy } from '../mysql/listener.ts'
 import type { Outcome } from '../report/model.ts'
 import type { IcmpFact, ResetFact, RoleBy } from '../tcp/connection.ts'
+import type { Plaintext } from '../tls/plaintext.ts'
 import type { CommandCounts } from './command-counts.ts'
+import type { Exchanges } from './exchanges.ts'
 import type { TimelineEvent } from './timeline.ts'
 
 export type { IcmpFact, ResetFact }
@@ -203,14 +205,69 @@ export interface MysqlFacts {
   validations: ValidationFact
 }
 
+/** ClientHello (RFC 8446 4.1.2): versions as the manual spells them, cipher suites by their IANA names, in the client's order. */
+export interface TlsOffer {
+  versions: readonly string[]
+  ciphers: readonly string[]
+  /** It asked to resume an earlier session. */
+  resumption: boolean
+  /** Only its first part came. */
+  truncated: boolean
+}
+
+/** A Certificate message and its leaf (RFC 5280). */
+export interface TlsCertificate {
+  by: Direction
+  /** 0: the side was asked for a certificate and has none. */
+  chainLength: number
+  subject: string
+  issuer: string
+  /** RFC 3339 in UTC, '' when unreadable. */
+  notBefore: string
+  notAfter: string
+  selfSigned: boolean
+  frame: number
+  at: Instant
+}
+
+/** Plain text in a TLS stream (tls/plaintext.ts). */
+export interface PlaintextFact {
+  by: Direction
+  kind: Plaintext['kind']
+  /** Of an ERR_Packet: code and message; 0 and '' otherwise. */
+  code: number
+  message: string
+  frame: number
+  at: Instant
+}
+
 export interface TlsFacts {
   version: string | null
   cipher: string | null
   sni: string | null
   /** ClientHello.random in hex: equal on both legs where a proxy passes TLS through; null when it was not seen. */
   clientRandom: string | null
-  alerts: readonly { by: Direction; level: string; description: string; frame: number; at: Instant }[]
+  /** `number`: AlertDescription as sent (RFC 8446 6), -1 when it was encrypted or cut. */
+  alerts: readonly { by: Direction; level: string; description: string; number: number; frame: number; at: Instant }[]
   handshake: 'complete' | 'failed' | 'unseen'
+  /** Frame and time of MySQL's SSLRequest, 0 where the connection spoke TLS from its first byte or its begin was not seen. */
+  requestFrame: number
+  requestAt: Instant
+  /** How far the handshake came. */
+  step: 'none' | 'ClientHello' | 'ServerHello' | 'complete'
+  /** Frames of ClientHello, ServerHello and what completed the handshake, 0 where not seen. */
+  helloFrame: number
+  serverHelloFrame: number
+  completeFrame: number
+  completeAt: Instant
+  /** An earlier TLS session was resumed (RFC 8446 2.2; RFC 5246 7.4.1.3). */
+  resumed: boolean
+  /** What the client offered; null when it was not seen, and once the handshake is complete. */
+  offered: TlsOffer | null
+  /** Leaf certificates that were in the clear; empty once the client has sent data after the handshake. */
+  certificates: readonly TlsCertificate[]
+  /** Plain text where a TLS record belongs: the first few. */
+  plaintext: readonly PlaintextFact[]
   /** Application data records seen after the handshake, by side. */
   records: [number, number]
   /** Time, and length without header (RFC 8446 5.2), of the last of them, by side; 0 if none. */
@@ -258,8 +315,8 @@ export interface Session {
   ending: Ending
   /** First and last events; kept for sessions that lost something, met an error or a KILL, and empty for the others. */
   timeline: readonly TimelineEvent[]
-  /** Its last commands, packed: see exchanges.ts. */
-  exchanges: readonly number[]
+  /** Its last commands, by which they are found again on another leg. */
+  exchanges: Exchanges
   /** File and frame for frames of a series that spans several files: see CaptureGroup. */
   files: FrameMap
 }

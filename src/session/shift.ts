@@ -4,7 +4,6 @@
  * clock was wrong.
  */
 import type { Duration } from '../core/time.ts'
-import { EXCHANGE_WIDTH } from './hot.ts'
 import type { Session } from './session.ts'
 
 const INSTANT = /^at$|At$|Since$/
@@ -14,7 +13,7 @@ export function shiftSession(s: Session, by: Duration): void {
   if (by === 0) return
   const start = s.startAt + by
   const end = s.endAt + by
-  const exchanges = s.exchanges.map((v, i) => (i % EXCHANGE_WIDTH === 0 || (i % EXCHANGE_WIDTH === 2 && v >= 0) ? v + by : v))
+  const exchanges = s.exchanges.shifted(by)
   const { files } = s
   walk(s as unknown as Record<string, unknown>, by, new Set<object>([files, s.exchanges]))
   s.startAt = start

@@ -5,12 +5,18 @@ import type { Connection } from '../tcp/connection.ts'
 import { alertName } from '../tls/alerts.ts'
 import type { CertificateFact, ClientHello, ServerHello, TlsListener } from '../tls/listener.ts'
 import { cipherName, versionName } from '../tls/names.ts'
+import { plaintextKind } from '../tls/plaintext.ts'
 import { TlsTracker } from '../tls/tracker.ts'
 import type { SessionRecorder } from './recorder.ts'
-import type { TlsFacts } from './session.ts'
+import type { PlaintextFact, TlsCertificate, TlsFacts, TlsOffer } from './session.ts'
 import { EventKind } from './timeline.ts'
 
 const ALERTS_KEPT = 8
+const CERTIFICATES_KEPT = 4
+const PLAINTEXT_KEPT = 8
+/** Cipher suites named of an offer: OpenSSL's longest default list has about thirty. */
+const CIPHERS_KEPT = 64
+const NOTHING: readonly never[] = Object.freeze([])
 /** Plaintext of COM_QUIT and COM_PING: a 4-byte header and the command byte. */
 const SHORTEST_COMMAND = 5
 /** COM_STMT_CLOSE: as above, with a statement id of four bytes. */
@@ -30,13 +36,27 @@ export class TlsFactsRecorder implements TlsListener {
   private clientRandom: string | null = null
   private done = false
   private failed = false
-  private readonly alerts: { by: Direction; level: string; description: string; frame: number; at: Instant }[] = []
+  private readonly alerts: TlsFacts['alerts'][number][] = []
+  /** Most handshakes have none of the first and third: one shared nothing until then. */
+  private certificates: readonly TlsCertificate[] = NOTHING
+  private plaintext: readonly PlaintextFact[] = NOTHING
+  private offer: ClientHello | null = null
+  private resumed = false
+  private readonly requestFrame: number
+  private readonly requestAt: Instant
+  private helloFrame = 0
+  private serverHelloFrame = 0
+  private completeFrame = 0
+  private completeAt: Instant = 0
   private readonly records: [number, number] = [0, 0]
   private readonly lastAt: [number, number] = [0, 0]
   private readonly lastLength: [number, number] = [0, 0]
   private helloSeen = false
 
-  constructor(recorder: SessionRecorder, conn: Connection) {
+  /** `requestFrame`, `requestAt`: MySQL's SSLRequest, 0 when there was none. */
+  constructor(recorder: SessionRecorder, conn: Connection, requestFrame = 0, requestAt: Instant = 0) {
+    this.requestFrame = requestFrame
+    this.requestAt = requestAt
     this.recorder = recorder
     this.conn = conn
     this.tracker = new TlsTracker(this)
@@ -52,6 +72,8 @@ export class TlsFactsRecorder implements TlsListener {
 
   clientHello(h: ClientHello, at: Instant, frame: number): void {
     this.helloSeen = true
+    this.helloFrame = frame
+    this.offer = h
     this.sni = h.sni
     // After a HelloRetryRequest the client keeps its random (RFC 8446 4.1.2).
     if (h.random.length === 2 * RANDOM_BYTES) this.clientRandom = h.random
@@ -60,6 +82,8 @@ export class TlsFactsRecorder implements TlsListener {
 
   serverHello(h: ServerHello, at: Instant, frame: number): void {
     this.helloSeen = true
+    if (!h.retryRequest) this.serverHelloFrame = frame
+    this.resumed = h.resumed
     this.version = h.version
     this.cipher = h.cipher
     const says = `${versionName(h.version)}, ${cipherName(h.cipher)}`
@@ -67,6 +91,10 @@ export class TlsFactsRecorder implements TlsListener {
   }
 
   certificate(c: CertificateFact, at: Instant, frame: number): void {
+    if (this.certificates.length < CERTIFICATES_KEPT) {
+      const { dir, inferred, altNames, ...rest } = c
+      this.certificates = [...this.certificates, { by: dir, ...rest, frame, at }]
+    }
     const says = c.chainLength === 0 ? 'none' : `${c.subject}, valid ${c.notBefore} to ${c.notAfter}`
     this.recorder.trace?.add('tls', c.dir, at, frame, 'Certificate', says)
   }
@@ -74,7 +102,7 @@ export class TlsFactsRecorder implements TlsListener {
   alert(dir: Direction, level: number, description: number, encrypted: boolean, at: Instant, frame: number): void {
     const name = encrypted ? this.encryptedAlert() : description < 0 ? 'cut' : alertName(description)
     const levelName = level === 2 ? 'fatal' : level === 1 ? 'warning' : 'unknown'
-    if (this.alerts.length < ALERTS_KEPT) this.alerts.push({ by: dir, level: levelName, description: name, frame, at })
+    if (this.alerts.length < ALERTS_KEPT) this.alerts.push({ by: dir, level: levelName, description: name, number: encrypted ? -1 : description, frame, at })
     if (!encrypted && !this.done && description !== CLOSE_NOTIFY) this.failed = true
     this.recorder.event(EventKind.tlsAlert, dir, at, frame, description)
     this.recorder.trace?.add('tls', dir, at, frame, 'Alert', `${levelName} ${name}`, true)
@@ -82,6 +110,9 @@ export class TlsFactsRecorder implements TlsListener {
 
   handshakeDone(at: Instant, frame: number): void {
     this.done = true
+    this.completeFrame = frame
+    this.completeAt = at
+    this.offer = null
     this.recorder.trace?.add('tls', SERVER, at, frame, 'handshake', 'complete')
   }
 
@@ -97,6 +128,11 @@ export class TlsFactsRecorder implements TlsListener {
   }
 
   notTls(dir: Direction, firstBytes: string, at: Instant, frame: number): void {
+    const text = plaintextKind(firstBytes)
+    if (this.plaintext.length < PLAINTEXT_KEPT) {
+      const error = text.kind === 'ERR_Packet' ? text : { code: 0, message: '' }
+      this.plaintext = [...this.plaintext, { by: dir, kind: text.kind, code: error.code, message: error.message, frame, at }]
+    }
     this.recorder.unreadable(dir, `not TLS: ${firstBytes}`, at, frame)
   }
 
@@ -122,6 +158,18 @@ export class TlsFactsRecorder implements TlsListener {
       sni: this.sni,
       clientRandom: this.clientRandom,
       alerts: this.alerts,
+      requestFrame: this.requestFrame,
+      requestAt: this.requestAt,
+      step: this.done ? 'complete' : this.serverHelloFrame > 0 ? 'ServerHello' : this.helloFrame > 0 ? 'ClientHello' : 'none',
+      helloFrame: this.helloFrame,
+      serverHelloFrame: this.serverHelloFrame,
+      completeFrame: this.completeFrame,
+      completeAt: this.completeAt,
+      resumed: this.resumed,
+      offered: this.offer === null ? null : offerOf(this.offer),
+      // After the handshake nobody asks for them any more: many sessions, and the same few certificates.
+      certificates: this.done && this.records[CLIENT] > 1 ? NOTHING : this.certificates,
+      plaintext: this.plaintext,
       handshake: this.done ? 'complete' : this.helloSeen || this.failed ? this.openOrFailed() : 'unseen',
       records: this.records,
       lastRecordAt: this.lastAt,
@@ -145,5 +193,14 @@ export class TlsFactsRecorder implements TlsListener {
   /** TLS 1.2 CBC pads to blocks with IV and MAC (RFC 5246 6.2.3.2): short commands look alike. */
   private isPadded(length: number): boolean {
     return this.version !== TLS13 && length <= 96 && length % 16 === 0
+  }
+}
+
+function offerOf(h: ClientHello): TlsOffer {
+  return {
+    versions: (h.versions.length > 0 ? h.versions : [h.legacyVersion]).map(versionName),
+    ciphers: h.ciphers.slice(0, CIPHERS_KEPT).map(cipherName),
+    resumption: h.pskOffered || h.ticketOffered,
+    truncated: h.truncated,
   }
 }
