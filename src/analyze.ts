@@ -10,11 +10,11 @@ import { groupSeries } from './capture/series.ts'
 import { isCapture, openCapture, peekFirstPacket } from './capture/source.ts'
 import { AnomalyLog } from './core/anomaly.ts'
 import { MysqlconnError } from './core/errors.ts'
-import type { FrameMap } from './session/session.ts'
 import { initZstd } from './mysql/zstd.ts'
 import type { AnalyzeOptions } from './options.ts'
 import type { Report } from './report/model.ts'
 import { Run } from './run.ts'
+import type { FrameMap } from './session/session.ts'
 
 interface CaptureFile {
   path: string
@@ -66,7 +66,11 @@ export async function analyze(inputs: readonly string[], options: AnalyzeOptions
   if (captures.length === 0) {
     throw (
       unreadable ??
-      new MysqlconnError('E_INPUT_UNRECOGNISED', 'none of the inputs is a capture', 'this version reads pcap and pcapng; logs are read from 0.2 on')
+      new MysqlconnError(
+        'E_INPUT_UNRECOGNISED',
+        'none of the inputs is a capture',
+        'this version reads pcap and pcapng; logs are read from 0.2 on',
+      )
     )
   }
   const total = captures.reduce((n, c) => n + c.size, 0)
@@ -81,7 +85,13 @@ export async function analyze(inputs: readonly string[], options: AnalyzeOptions
 }
 
 /** Reads the files of one series through one chain: connections go on from file to file. Returns the bytes read so far. */
-async function readGroup(run: Run, group: readonly CaptureFile[], options: AnalyzeOptions, before: number, total: number): Promise<number> {
+async function readGroup(
+  run: Run,
+  group: readonly CaptureFile[],
+  options: AnalyzeOptions,
+  before: number,
+  total: number,
+): Promise<number> {
   const numbering = new SeriesNumbering()
   const chain = run.chain(group[0]!.name, numbering)
   const sink = group.length === 1 ? chain.sink : numbering.over(chain.sink)

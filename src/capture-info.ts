@@ -1,6 +1,7 @@
 /** `capture info`: what is in one capture file and what it cannot show, with a second opinion when asked for. */
-import { openCapture } from './capture/source.ts'
+
 import { secondOpinion } from './capture/second-opinion.ts'
+import { openCapture } from './capture/source.ts'
 import { AnomalyLog } from './core/anomaly.ts'
 import { toSeconds } from './core/time.ts'
 import { initZstd } from './mysql/zstd.ts'
@@ -72,6 +73,8 @@ function crossCheckReport(o: Awaited<ReturnType<typeof secondOpinion>>): CrossCh
   if (!o.supported) return { supported: false, why: o.why }
   if (o.agrees) return { supported: true, agrees: true, frames: o.frames }
   const words = (d: typeof o.ours): string =>
-    d === null ? 'no such frame' : `${d.unixSeconds}.${String(d.microseconds).padStart(6, '0')} captured ${d.capturedLength} of ${d.originalLength} bytes, hash ${d.hash.toString(16)}`
+    d === null
+      ? 'no such frame'
+      : `${d.unixSeconds}.${String(d.microseconds).padStart(6, '0')} captured ${d.capturedLength} of ${d.originalLength} bytes, hash ${d.hash.toString(16)}`
   return { supported: true, agrees: false, frame: o.frame, ours: words(o.ours), theirs: words(o.theirs) }
 }

@@ -7,12 +7,13 @@
  *
  * This is the only public entry; what it does not export may change at any time.
  */
-import { RULES as ALL_RULES } from './detect/rules/index.ts'
+
 import type { RuleMeta } from './detect/rule.ts'
+import { RULES as ALL_RULES } from './detect/rules/index.ts'
 
 export { analyze } from './analyze.ts'
-export { captureInfo, type CaptureInfoOptions } from './capture-info.ts'
-export { MysqlconnError, EXIT, type ErrorCode } from './core/errors.ts'
+export { type CaptureInfoOptions, captureInfo } from './capture-info.ts'
+export { type ErrorCode, EXIT, MysqlconnError } from './core/errors.ts'
 export type { RuleFamily, RuleMeta } from './detect/rule.ts'
 export { analyzeBuffer } from './memory.ts'
 export type { AnalyzeOptions, Progress } from './options.ts'

@@ -2,8 +2,9 @@
  * One run: what has been read so far, over all inputs, and the report made of it. `analyze.ts` feeds it from files,
  * `analyzeBuffer` from memory. Holds no file and prints nothing.
  */
-import { Chain, type ChainOptions } from './chain.ts'
+
 import type { CaptureInfo } from './capture/capture-info.ts'
+import { Chain, type ChainOptions } from './chain.ts'
 import { AnomalyLog } from './core/anomaly.ts'
 import { sideName } from './core/direction.ts'
 import { MysqlconnError } from './core/errors.ts'
@@ -15,7 +16,7 @@ import { idleReport } from './detect/idle-report.ts'
 import { RULES } from './detect/rules/index.ts'
 import { type AnalyzeOptions, parseWhen, resolveWhen } from './options.ts'
 import { anomalyReports, sessionReport, summarise } from './report/build.ts'
-import { type InputReport, type Report, REPORT_SCHEMA, type TraceReport } from './report/model.ts'
+import { type InputReport, REPORT_SCHEMA, type Report, type TraceReport } from './report/model.ts'
 import { redactReport } from './report/redact.ts'
 import { begunBefore, isOpaque, missingDirection } from './session/diagnosis.ts'
 import type { Session } from './session/session.ts'
@@ -45,7 +46,11 @@ export class Run {
     }
     for (const when of [options.since, options.until]) {
       if (when !== undefined && parseWhen(when) === null) {
-        throw new MysqlconnError('E_USAGE', `cannot read the time '${when}'`, 'write it as 2026-11-20T17:10:00Z, 17:10:00 or Unix seconds')
+        throw new MysqlconnError(
+          'E_USAGE',
+          `cannot read the time '${when}'`,
+          'write it as 2026-11-20T17:10:00Z, 17:10:00 or Unix seconds',
+        )
       }
     }
   }
@@ -90,8 +95,14 @@ export class Run {
     const sessions = this.kept
       .filter((s) => s.endAt >= inRange.since && s.startAt < inRange.until)
       .sort((a, b) => rank(a) - rank(b) || a.stream - b.stream)
-    const rules = this.options.rules === undefined ? RULES : RULES.filter((r) => this.options.rules!.includes(r.meta.id))
-    const { findings, fleet, bugs } = detect(rules, sessions, this.epoch, new Map(Object.entries(this.options.roles ?? {})))
+    const rules =
+      this.options.rules === undefined ? RULES : RULES.filter((r) => this.options.rules!.includes(r.meta.id))
+    const { findings, fleet, bugs } = detect(
+      rules,
+      sessions,
+      this.epoch,
+      new Map(Object.entries(this.options.roles ?? {})),
+    )
     const least = RANK[this.options.minSeverity ?? 'info']
     const shown = findings.filter((f) => RANK[f.severity] <= least)
     const filtered = this.kept.length - sessions.length
@@ -131,7 +142,10 @@ export class Run {
       const when = resolveWhen(parseWhen(text)!, firstSecond)
       return this.epoch.instant(when.unixSeconds, when.nanoseconds)
     }
-    return { since: at(this.options.since, Number.NEGATIVE_INFINITY), until: at(this.options.until, Number.POSITIVE_INFINITY) }
+    return {
+      since: at(this.options.since, Number.NEGATIVE_INFINITY),
+      until: at(this.options.until, Number.POSITIVE_INFINITY),
+    }
   }
 
   /** Brings the sessions of all inputs to one clock, and says so in the inputs. */
@@ -200,7 +214,14 @@ export class Run {
   }
 
   /** An input that holds no packets. */
-  addOther(path: string, name: string, kind: 'log' | 'keylog', format: string, bytes: number, anomalies: AnomalyLog = this.log): void {
+  addOther(
+    path: string,
+    name: string,
+    kind: 'log' | 'keylog',
+    format: string,
+    bytes: number,
+    anomalies: AnomalyLog = this.log,
+  ): void {
     this.inputs.push({ path, name, kind, format, bytes, anomalies: anomalyReports(anomalies) })
   }
 }

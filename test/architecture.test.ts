@@ -50,7 +50,10 @@ function imports(file: string): Import[] {
   for (const m of text.matchAll(/^\s*(?:import|export)\s+(type\s+)?(?:[^'"]*?\sfrom\s+)?['"]([^'"]+)['"]/gms)) {
     const clause = m[0]
     const named = /\{([^}]*)\}/.exec(clause)?.[1]
-    const allTypes = named !== undefined && !/^\s*import\s+\w+\s*,/.test(clause) && named.split(',').every((n) => n.trim() === '' || n.trim().startsWith('type '))
+    const allTypes =
+      named !== undefined &&
+      !/^\s*import\s+\w+\s*,/.test(clause) &&
+      named.split(',').every((n) => n.trim() === '' || n.trim().startsWith('type '))
     out.push({ from: m[2]!, types: m[1] !== undefined || allTypes })
   }
   for (const m of text.matchAll(/import\(\s*['"]([^'"]+)['"]\s*\)/g)) out.push({ from: m[1]!, types: false })
@@ -76,7 +79,8 @@ describe('architecture', () => {
         if (!i.from.startsWith('.')) continue
         const target = layerOf(resolve(dirname(file), i.from))
         if (target === layer) continue
-        const ok = allowed!.includes(target) || (i.types && allowed!.includes(`${target}:types`)) || (target === '.' && i.types)
+        const ok =
+          allowed!.includes(target) || (i.types && allowed!.includes(`${target}:types`)) || (target === '.' && i.types)
         if (!ok) wrong.push(`${relative(root, file)} -> ${i.from}${i.types ? ' (types)' : ''}`)
       }
     }
@@ -95,7 +99,13 @@ describe('architecture', () => {
           if (layer !== '.' && OUTSIDE[layer]?.test(i.from) !== true) wrong.push(`${name} -> ${i.from}`)
           continue
         }
-        const packages = PACKAGES[name] ?? (layer === 'cli' ? ['@oclif/core'] : layer === 'capture' || layer === 'mysql' ? ['zstddec', 'pcap-parser', 'zstddec/stream'] : [])
+        const packages =
+          PACKAGES[name] ??
+          (layer === 'cli'
+            ? ['@oclif/core']
+            : layer === 'capture' || layer === 'mysql'
+              ? ['zstddec', 'pcap-parser', 'zstddec/stream']
+              : [])
         if (!packages.includes(i.from)) wrong.push(`${name} -> ${i.from}`)
       }
     }
@@ -105,7 +115,12 @@ describe('architecture', () => {
   it('there are no import cycles among modules that run', () => {
     const graph = new Map<string, string[]>()
     for (const file of all) {
-      graph.set(file, imports(file).filter((i) => i.from.startsWith('.') && !i.types).map((i) => resolve(dirname(file), i.from)))
+      graph.set(
+        file,
+        imports(file)
+          .filter((i) => i.from.startsWith('.') && !i.types)
+          .map((i) => resolve(dirname(file), i.from)),
+      )
     }
     const state = new Map<string, 'open' | 'done'>()
     const cycles: string[] = []
@@ -128,18 +143,22 @@ describe('architecture', () => {
     for (const file of files(join(root, 'commands'))) {
       for (const i of imports(file)) {
         if (!i.from.startsWith('.')) {
-          if (!i.from.startsWith('node:') && i.from !== '@oclif/core') wrong.push(`${relative(root, file)} -> ${i.from}`)
+          if (!i.from.startsWith('node:') && i.from !== '@oclif/core')
+            wrong.push(`${relative(root, file)} -> ${i.from}`)
           continue
         }
         const target = relative(root, resolve(dirname(file), i.from))
-        if (!/^src\/(index|options)\.ts$|^src\/(cli|report)\/|^commands\//.test(target)) wrong.push(`${relative(root, file)} -> ${target}`)
+        if (!/^src\/(index|options)\.ts$|^src\/(cli|report)\/|^commands\//.test(target))
+          wrong.push(`${relative(root, file)} -> ${target}`)
       }
     }
     expect(wrong).toEqual([])
   })
 
   it('no source file is longer than 500 lines, tables aside', () => {
-    const long = [...all, ...files(join(root, 'commands'))].filter((f) => readFileSync(f, 'utf8').split('\n').length > 500)
+    const long = [...all, ...files(join(root, 'commands'))].filter(
+      (f) => readFileSync(f, 'utf8').split('\n').length > 500,
+    )
     expect(long.map((f) => relative(root, f))).toEqual([])
   })
 })

@@ -50,7 +50,8 @@ export const SELECT_FLAGS = {
     helpGroup: 'SELECT',
   }),
   role: Flags.string({
-    summary: 'What a host is, by IP address, or by input name for the host that was captured on. May be given more than once.',
+    summary:
+      'What a host is, by IP address, or by input name for the host that was captured on. May be given more than once.',
     helpValue: 'NAME=client|proxy|server',
     multiple: true,
     multipleNonGreedy: true,
@@ -148,7 +149,8 @@ export function analyzeOptions(flags: AnalysisFlags): AnalyzeOptions {
   if (flags.rule !== undefined) options.rules = listOf(flags.rule)
   if (flags['min-severity'] !== undefined) options.minSeverity = flags['min-severity'] as Severity
   if (flags.role !== undefined) options.roles = Object.fromEntries(flags.role.map(role))
-  if (flags['clock-offset'] !== undefined) options.clockOffsets = Object.fromEntries(flags['clock-offset'].map(clockOffset))
+  if (flags['clock-offset'] !== undefined)
+    options.clockOffsets = Object.fromEntries(flags['clock-offset'].map(clockOffset))
   if (flags.strict) options.strict = true
   if (flags.redact) options.redact = true
   return options
@@ -160,7 +162,11 @@ function role(text: string): [string, (typeof ROLES)[number]] {
   const at = text.lastIndexOf('=')
   const named = ROLES.find((r) => r === text.slice(at + 1))
   if (at < 1 || named === undefined)
-    throw new MysqlconnError('E_USAGE', `--role: cannot read '${text}'`, `write it as 10.0.0.5=proxy; roles are ${ROLES.join(', ')}`)
+    throw new MysqlconnError(
+      'E_USAGE',
+      `--role: cannot read '${text}'`,
+      `write it as 10.0.0.5=proxy; roles are ${ROLES.join(', ')}`,
+    )
   return [text.slice(0, at).replace(/^\[(.*)\]$/, '$1'), named]
 }
 
@@ -168,7 +174,11 @@ function clockOffset(text: string): [string, number] {
   const at = text.lastIndexOf('=')
   const seconds = text.slice(at + 1)
   if (at < 1 || !/^[+-]?\d+(\.\d+)?s?$/.test(seconds))
-    throw new MysqlconnError('E_USAGE', `--clock-offset: cannot read '${text}'`, 'write it as client.pcap=+1.8, in seconds')
+    throw new MysqlconnError(
+      'E_USAGE',
+      `--clock-offset: cannot read '${text}'`,
+      'write it as client.pcap=+1.8, in seconds',
+    )
   return [text.slice(0, at), Number(seconds.replace(/s$/, ''))]
 }
 

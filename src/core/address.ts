@@ -53,7 +53,8 @@ export class Ipv6Table {
     for (let i = 0; i < this.count; i++) {
       const p = i * 4
       const w = this.words
-      let h = Math.imul(w[p + 3]! ^ Math.imul(w[p + 2]!, 0x9e3779b1), 0x85ebca6b) ^ Math.imul(w[p + 1]!, 0xc2b2ae35) ^ w[p]!
+      let h =
+        Math.imul(w[p + 3]! ^ Math.imul(w[p + 2]!, 0x9e3779b1), 0x85ebca6b) ^ Math.imul(w[p + 1]!, 0xc2b2ae35) ^ w[p]!
       h ^= h >>> 15
       let slot = h & mask
       while (slots[slot]! >= 0) slot = (slot + 1) & mask

@@ -13,26 +13,44 @@ export interface AnomalyKind {
 }
 
 export const ANOMALY_KINDS = {
-  'capture.empty': { accuses: 'capture', means: 'The file holds no packet, so nothing can be said about any connection.' },
+  'capture.empty': {
+    accuses: 'capture',
+    means: 'The file holds no packet, so nothing can be said about any connection.',
+  },
   'capture.truncated-tail': {
     accuses: 'capture',
-    means: 'The file ends in the middle of a record: what came after is lost, and connections open there have no known end.',
+    means:
+      'The file ends in the middle of a record: what came after is lost, and connections open there have no known end.',
   },
   'capture.damaged': {
     accuses: 'capture',
-    means: 'Bytes that are not a valid record were skipped; frames inside them are lost and later frame numbers may differ from Wireshark.',
+    means:
+      'Bytes that are not a valid record were skipped; frames inside them are lost and later frame numbers may differ from Wireshark.',
   },
   'capture.snaplen': {
     accuses: 'capture',
     means: 'Frames were cut by the snapshot length: payload beyond it is unknown. Capture with tcpdump -s 0.',
   },
-  'capture.version': { accuses: 'capture', means: 'The file header names a format version other than the published one; it was read as if it were.' },
-  'capture.unknown-link-type': { accuses: 'capture', means: 'Frames of this link type cannot be decoded and were counted only.' },
-  'capture.unknown-interface': { accuses: 'capture', means: 'A packet names an interface that no description block declared; it was counted only.' },
-  'capture.unknown-block': { accuses: 'capture', means: 'A pcapng block of an unknown type was skipped, as the format asks.' },
+  'capture.version': {
+    accuses: 'capture',
+    means: 'The file header names a format version other than the published one; it was read as if it were.',
+  },
+  'capture.unknown-link-type': {
+    accuses: 'capture',
+    means: 'Frames of this link type cannot be decoded and were counted only.',
+  },
+  'capture.unknown-interface': {
+    accuses: 'capture',
+    means: 'A packet names an interface that no description block declared; it was counted only.',
+  },
+  'capture.unknown-block': {
+    accuses: 'capture',
+    means: 'A pcapng block of an unknown type was skipped, as the format asks.',
+  },
   'capture.block-length': {
     accuses: 'capture',
-    means: 'The two length fields of a pcapng block differ, or the length is no multiple of four; the block was read all the same.',
+    means:
+      'The two length fields of a pcapng block differ, or the length is no multiple of four; the block was read all the same.',
   },
   'capture.bad-option': { accuses: 'capture', means: 'A pcapng option runs past its block and was ignored.' },
   'capture.kernel-drops': {
@@ -43,7 +61,10 @@ export const ANOMALY_KINDS = {
     accuses: 'capture',
     means: 'The compressed file breaks off or is damaged: everything before that place was read.',
   },
-  'capture.time-backwards': { accuses: 'capture', means: 'Frames are not in time order; gaps between them may be wrong.' },
+  'capture.time-backwards': {
+    accuses: 'capture',
+    means: 'Frames are not in time order; gaps between them may be wrong.',
+  },
   'capture.duplicate-frames': {
     accuses: 'capture',
     means: 'The same packet was captured more than once (any interface, SPAN port): the copies were ignored.',
@@ -58,18 +79,26 @@ export const ANOMALY_KINDS = {
   },
   'capture.midstream': {
     accuses: 'capture',
-    means: 'Connections had begun before the capture: their login and settings are unknown and were inferred where possible.',
+    means:
+      'Connections had begun before the capture: their login and settings are unknown and were inferred where possible.',
   },
   'capture.tls-no-keys': {
     accuses: 'capture',
-    means: 'TLS sessions cannot be read without a key log: only sizes, directions and times speak. Record one with SSLKEYLOGFILE.',
+    means:
+      'TLS sessions cannot be read without a key log: only sizes, directions and times speak. Record one with SSLKEYLOGFILE.',
   },
   'capture.no-mysql': {
     accuses: 'capture',
     means: 'There are TCP connections, and none of them speaks MySQL: another port or host, or begun after the logins.',
   },
-  'packet.truncated-header': { accuses: 'capture', means: 'A frame ends inside its network or TCP header and was counted only.' },
-  'packet.malformed': { accuses: 'network', means: 'A frame’s network or TCP header contradicts itself and was counted only.' },
+  'packet.truncated-header': {
+    accuses: 'capture',
+    means: 'A frame ends inside its network or TCP header and was counted only.',
+  },
+  'packet.malformed': {
+    accuses: 'network',
+    means: 'A frame’s network or TCP header contradicts itself and was counted only.',
+  },
   'packet.bad-checksum': {
     accuses: 'capture',
     means: 'Checksums are wrong on sent packets, which is normal with checksum offload on the capturing host; ignored.',
@@ -80,18 +109,39 @@ export const ANOMALY_KINDS = {
   },
   'packet.fragment-incomplete': { accuses: 'network', means: 'IP fragments whose siblings never came were dropped.' },
   'packet.fragment-overlap': { accuses: 'network', means: 'Overlapping IP fragments: the first bytes seen were kept.' },
-  'packet.tunnel-depth': { accuses: 'network', means: 'More nested tunnels than we follow; the frame was counted only.' },
+  'packet.tunnel-depth': {
+    accuses: 'network',
+    means: 'More nested tunnels than we follow; the frame was counted only.',
+  },
   'mysql.unreadable': {
     accuses: 'network',
     means: 'Bytes on a MySQL connection do not follow the protocol; decoding resumed at the next recognisable message.',
   },
-  'mysql.truncated-message': { accuses: 'capture', means: 'A MySQL message is shorter than its fields ask for; what was there was used.' },
-  'mysql.compressed-unreadable': { accuses: 'capture', means: 'A compressed MySQL packet could not be inflated; its messages are unknown.' },
-  'mysql.inferred': { accuses: 'capture', means: 'The login was not captured: protocol options were inferred from the traffic.' },
-  'log.unread': { accuses: 'us', means: 'A log was recognised as text, but this version reads packets only: what it says was not used.' },
-  'keylog.unread': { accuses: 'us', means: 'A TLS key log was given, but this version does not decrypt: it was not used.' },
+  'mysql.truncated-message': {
+    accuses: 'capture',
+    means: 'A MySQL message is shorter than its fields ask for; what was there was used.',
+  },
+  'mysql.compressed-unreadable': {
+    accuses: 'capture',
+    means: 'A compressed MySQL packet could not be inflated; its messages are unknown.',
+  },
+  'mysql.inferred': {
+    accuses: 'capture',
+    means: 'The login was not captured: protocol options were inferred from the traffic.',
+  },
+  'log.unread': {
+    accuses: 'us',
+    means: 'A log was recognised as text, but this version reads packets only: what it says was not used.',
+  },
+  'keylog.unread': {
+    accuses: 'us',
+    means: 'A TLS key log was given, but this version does not decrypt: it was not used.',
+  },
   'input.unrecognised': { accuses: 'us', means: 'Neither a capture nor text: the file was not read.' },
-  'us.limit': { accuses: 'us', means: 'A limit that bounds memory was reached; what lay beyond it was counted, not analysed.' },
+  'us.limit': {
+    accuses: 'us',
+    means: 'A limit that bounds memory was reached; what lay beyond it was counted, not analysed.',
+  },
 } as const satisfies Record<string, AnomalyKind>
 
 export type AnomalyName = keyof typeof ANOMALY_KINDS
@@ -117,6 +167,8 @@ export class AnomalyLog {
       this.byKind.set(kind, a)
     }
     a.count++
+    // Sessions are judged when they end, not in the order in which they begin.
+    if (frame > 0 && frame < a.firstFrame) a.firstFrame = frame
     if (place !== undefined && a.places.length < LIMITS.anomaliesKept) {
       a.places.push(typeof place === 'string' ? place : place())
     }

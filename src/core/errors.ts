@@ -4,7 +4,14 @@
  */
 export const EXIT = { ok: 0, findings: 1, usage: 2, input: 3, bug: 70, interrupted: 130 } as const
 
-export type ErrorCode = 'E_USAGE' | 'E_INPUT_OPEN' | 'E_INPUT_UNRECOGNISED' | 'E_NO_SUCH_SESSION' | 'E_NO_SUCH_RULE' | 'E_FILTER' | 'E_OUTPUT'
+export type ErrorCode =
+  | 'E_USAGE'
+  | 'E_INPUT_OPEN'
+  | 'E_INPUT_UNRECOGNISED'
+  | 'E_NO_SUCH_SESSION'
+  | 'E_NO_SUCH_RULE'
+  | 'E_FILTER'
+  | 'E_OUTPUT'
 
 const EXIT_OF: Record<ErrorCode, number> = {
   E_USAGE: EXIT.usage,

@@ -68,7 +68,11 @@ export function commandEvidence(c: CommandFact): RuleEvidence[] {
 
 export function closeEvidence(s: Session, first: FirstClose): RuleEvidence {
   const who = first.by === CLIENT ? s.client : s.server
-  return { kind: 'frames', frames: [first.frame], says: `${first.how === 'fin' ? 'FIN' : 'RST'} from ${who}: the first close of this connection` }
+  return {
+    kind: 'frames',
+    frames: [first.frame],
+    says: `${first.how === 'fin' ? 'FIN' : 'RST'} from ${who}: the first close of this connection`,
+  }
 }
 
 export function silenceEvidence(first: FirstClose): RuleEvidence[] {
@@ -92,7 +96,11 @@ export const seconds = (name: string, value: number, compared?: string): RuleEvi
 export function networkExcluded(s: Session): string[] {
   const out: string[] = []
   const again = s.sides[CLIENT].retransmissions + s.sides[SERVER].retransmissions
-  out.push(again === 0 ? 'packet loss: no retransmission on this connection' : `packet loss: ${again} retransmission${again === 1 ? '' : 's'}, all acknowledged before the close`)
+  out.push(
+    again === 0
+      ? 'packet loss: no retransmission on this connection'
+      : `packet loss: ${again} retransmission${again === 1 ? '' : 's'}, all acknowledged before the close`,
+  )
   if (s.sides[SERVER].retransmissionsUnanswered + s.sides[CLIENT].retransmissionsUnanswered > 0) out.pop()
   return out
 }

@@ -59,7 +59,11 @@ export function detect(
       if (v.severity !== 'info') explained.add(v.session)
     }
   }
-  addTwins([...groups.values()].map((g) => g.verdicts), explained, fleet)
+  addTwins(
+    [...groups.values()].map((g) => g.verdicts),
+    explained,
+    fleet,
+  )
   const findings = [...groups.values()].map((g) => finding(g.rule, g.verdicts, fleet, epoch))
   findings.sort(
     (a, b) =>
@@ -73,7 +77,9 @@ export function detect(
 
 function finding(rule: Rule, verdicts: readonly Verdict[], fleet: Fleet, epoch: Epoch): Finding {
   const lead = [...verdicts].sort(
-    (a, b) => SEVERITY_RANK[a.severity] - SEVERITY_RANK[b.severity] || CONFIDENCE_RANK[a.confidence] - CONFIDENCE_RANK[b.confidence],
+    (a, b) =>
+      SEVERITY_RANK[a.severity] - SEVERITY_RANK[b.severity] ||
+      CONFIDENCE_RANK[a.confidence] - CONFIDENCE_RANK[b.confidence],
   )[0]!
   const digest = createHash('sha256').update(`${rule.meta.id}\n${lead.cause}`).digest('hex').slice(0, 8)
   return {
@@ -107,7 +113,8 @@ function occurrence(v: Verdict, epoch: Epoch): Occurrence {
 
 function evidence(e: RuleEvidence, own: Session, epoch: Epoch): Evidence[] {
   const session = e.of ?? own
-  if (e.kind === 'silence') return [{ kind: 'silence', from: epoch.rfc3339(e.from), to: epoch.rfc3339(e.to), says: e.says }]
+  if (e.kind === 'silence')
+    return [{ kind: 'silence', from: epoch.rfc3339(e.from), to: epoch.rfc3339(e.to), says: e.says }]
   if (e.kind === 'measure') {
     const { kind, name, value, unit } = e
     return [e.compared === undefined ? { kind, name, value, unit } : { kind, name, value, unit, compared: e.compared }]
@@ -118,7 +125,9 @@ function evidence(e: RuleEvidence, own: Session, epoch: Epoch): Evidence[] {
   const places = frames.map((f) => session.files.locate(f))
   const input = places[0]!.input
   const here = places.filter((p) => p.input === input).map((p) => p.frame)
-  return [{ kind: 'frames', input, frames: here, says: e.says, filter: displayFilter(session, input, Math.min(...here)) }]
+  return [
+    { kind: 'frames', input, frames: here, says: e.says, filter: displayFilter(session, input, Math.min(...here)) },
+  ]
 }
 
 /** Wireshark display filter that shows the place: by stream number, or by endpoints in the later files of a series. */
@@ -128,4 +137,3 @@ function displayFilter(s: Session, input: string, frame: number): string {
   const field = s.clientIp.includes(':') ? 'ipv6.addr' : 'ip.addr'
   return `${field}==${s.clientIp} && tcp.port==${port(s.client)} && tcp.port==${port(s.server)} && frame.number>=${frame}`
 }
-

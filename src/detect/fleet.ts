@@ -5,7 +5,11 @@ import type { KillFact, Session } from '../session/session.ts'
 import { type Carried, Legs } from './legs.ts'
 import { otherVantages } from './vantages.ts'
 
-const REPLICATION: readonly number[] = [Command.COM_BINLOG_DUMP, Command.COM_BINLOG_DUMP_GTID, Command.COM_REGISTER_SLAVE]
+const REPLICATION: readonly number[] = [
+  Command.COM_BINLOG_DUMP,
+  Command.COM_BINLOG_DUMP_GTID,
+  Command.COM_REGISTER_SLAVE,
+]
 
 export interface Kill extends KillFact {
   by: Session
@@ -18,6 +22,8 @@ export class Fleet {
   readonly sessions: readonly Session[]
   private readonly killsById = new Map<number, Kill[]>()
   private readonly roles: Roles
+  /** Addresses that sent a PROXY header. */
+  private readonly announced = new Set<string>()
   private readonly legs: Legs
   private readonly accepts = new Map<string, Set<string>>()
   private readonly opens = new Map<string, Set<string>>()
@@ -33,6 +39,7 @@ export class Fleet {
 
   private index(s: Session): void {
     for (const k of s.mysql?.kills ?? []) push(this.killsById, k.connectionId, { ...k, by: s })
+    if (s.mysql?.proxyHeader != null) this.announced.add(s.clientIp)
     if (s.mysql !== null) {
       add(this.accepts, s.serverIp, s.server)
       // A replica opens connections to its source without being a proxy.
@@ -47,12 +54,13 @@ export class Fleet {
   }
 
   /**
-   * Whether an address forwards MySQL: it accepts MySQL connections and opens some to another endpoint. A host that runs
-   * its own client against its own server is none.
+   * Whether an address forwards MySQL: it accepts MySQL connections and opens some to another endpoint, or it sends PROXY
+   * headers. A host that runs its own client against its own server is none. What the user said (--role) wins.
    */
   isProxy(ip: string): boolean {
     const role = this.roles.get(ip)
     if (role !== undefined) return role === 'proxy'
+    if (this.announced.has(ip)) return true
     const accepts = this.accepts.get(ip)
     const opens = this.opens.get(ip)
     if (accepts === undefined || opens === undefined) return false

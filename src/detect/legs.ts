@@ -128,7 +128,8 @@ export class Legs {
   /** The proxy has an address of its own towards each side: told by the order of the two TCP handshakes. */
   private twoHomed(s: Session, t: Session, which: 'front' | 'back'): boolean {
     const [front, back] = which === 'front' ? [t, s] : [s, t]
-    if (front.isns[SERVER] === null || back.isns[CLIENT] === null || front.isns[CLIENT] === back.isns[CLIENT]) return false
+    if (front.isns[SERVER] === null || back.isns[CLIENT] === null || front.isns[CLIENT] === back.isns[CLIENT])
+      return false
     if (front.clientIp === back.clientIp || front.server === back.server) return false
     return front.synAckAt > 0 && back.startAt >= front.synAckAt
   }
@@ -184,7 +185,8 @@ export class Legs {
       if (answersFit(e, entry.exchange)) found.push({ back: entry.session, exchange: entry.exchange, how })
     }
     if (e.hash !== 0)
-      for (const entry of between(sent.text.get(e.hash), e.at - SLACK, Math.min(end, e.at + HANDED_ON) + SLACK)) fits(entry, 'text')
+      for (const entry of between(sent.text.get(e.hash), e.at - SLACK, Math.min(end, e.at + HANDED_ON) + SLACK))
+        fits(entry, 'text')
     const unread = e.hash === 0 ? sent.all : sent.opaque
     for (const entry of between(unread, e.at - SLACK, Math.min(end, e.at + AT_ONCE) + SLACK))
       if (sizesFit(e, entry.exchange)) fits(entry, 'size')
@@ -207,7 +209,11 @@ export class Legs {
     return found
   }
 
-  private statements(cache: Map<string, Statements>, by: ReadonlyMap<string, readonly Session[]>, ip: string): Statements {
+  private statements(
+    cache: Map<string, Statements>,
+    by: ReadonlyMap<string, readonly Session[]>,
+    ip: string,
+  ): Statements {
     let known = cache.get(ip)
     if (known !== undefined) return known
     known = { text: new Map(), opaque: [], all: [] }
@@ -219,7 +225,8 @@ export class Legs {
         known.all.push(entry)
       }
     }
-    for (const list of [known.opaque, known.all, ...known.text.values()]) list.sort((a, b) => a.exchange.at - b.exchange.at)
+    for (const list of [known.opaque, known.all, ...known.text.values()])
+      list.sort((a, b) => a.exchange.at - b.exchange.at)
     cache.set(ip, known)
     return known
   }
@@ -242,8 +249,7 @@ const isSame = (t: Session, s: Session, fleet: Fleet): boolean =>
 const before = (front: Session, back: Session): boolean =>
   front.clientIp !== back.clientIp || front.serverIp !== back.serverIp || front.startAt <= back.startAt
 
-const lastBefore = (s: Session, at: Instant): Exchange | null =>
-  s.exchanges.list().findLast((e) => e.at <= at) ?? null
+const lastBefore = (s: Session, at: Instant): Exchange | null => s.exchanges.list().findLast((e) => e.at <= at) ?? null
 
 /** The answer behind the proxy comes before the answer in front of it. */
 const answersFit = (front: Exchange, back: Exchange): boolean =>

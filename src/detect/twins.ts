@@ -34,7 +34,8 @@ export function oneCausePerConnection(verdicts: readonly Verdict[], fleet: Fleet
 /** The surer one; of equals always the same one. */
 const precedes = (a: Verdict, b: Verdict): boolean =>
   RANK[a.confidence] - RANK[b.confidence] < 0 ||
-  (a.confidence === b.confidence && (a.session.input < b.session.input || (a.session.input === b.session.input && a.session.stream < b.session.stream)))
+  (a.confidence === b.confidence &&
+    (a.session.input < b.session.input || (a.session.input === b.session.input && a.session.stream < b.session.stream)))
 
 /** Adds to each finding the other captures that show the end of its connections and of which no rule spoke. */
 export function addTwins(groups: readonly Verdict[][], explained: Set<Session>, fleet: Fleet): void {

@@ -1,10 +1,11 @@
 /** Sessions and findings as the report shows them: times as text, names for numbers, what limits the reading in words. */
-import { ANOMALY_KINDS, type AnomalyLog } from '../core/anomaly.ts'
+import { ANOMALY_KINDS, type AnomalyLog, type AnomalyName } from '../core/anomaly.ts'
 import { CLIENT, SERVER, sideName } from '../core/direction.ts'
 import { type Epoch, toSeconds } from '../core/time.ts'
 import type { Fleet } from '../detect/fleet.ts'
 import { commandName } from '../mysql/commands.ts'
 import type { Session } from '../session/session.ts'
+import { betterCapture } from './completeness.ts'
 import type { AnomalyReport, Finding, InputReport, SessionReport, Summary } from './model.ts'
 
 /** A capture host next to one side answers that side's packets this many times faster than the other's. */
@@ -41,7 +42,12 @@ export function sessionReport(s: Session, fleet: Fleet, epoch: Epoch): SessionRe
             cipher: s.tls.cipher,
             sni: s.tls.sni,
             decrypted: false,
-            alerts: s.tls.alerts.map((a) => ({ by: sideName(a.by), level: a.level, description: a.description, frame: a.frame })),
+            alerts: s.tls.alerts.map((a) => ({
+              by: sideName(a.by),
+              level: a.level,
+              description: a.description,
+              frame: a.frame,
+            })),
             handshake: s.tls.handshake,
           },
     ending: {
@@ -49,7 +55,10 @@ export function sessionReport(s: Session, fleet: Fleet, epoch: Epoch): SessionRe
       by: first === null ? 'unknown' : sideName(first.by),
       command: lost?.name ?? first?.outstanding?.name ?? s.ending.unanswered?.name ?? null,
       silenceSeconds: toSeconds(s.ending.silence),
-      outcome: lost?.outcome ?? s.ending.unanswered?.outcome ?? (s.mysql !== null && s.mysql.commands.total > 0 ? 'answered' : 'none'),
+      outcome:
+        lost?.outcome ??
+        s.ending.unanswered?.outcome ??
+        (s.mysql !== null && s.mysql.commands.total > 0 ? 'answered' : 'none'),
     },
   }
 }
@@ -103,8 +112,14 @@ export function anomalyReports(log: AnomalyLog): AnomalyReport[] {
     count: a.count,
     firstFrame: a.firstFrame,
     means: ANOMALY_KINDS[a.kind].means,
+    ...better(a.kind),
     places: a.places,
   }))
+}
+
+function better(kind: AnomalyName): { better?: string } {
+  const advice = betterCapture(kind)
+  return advice === null ? {} : { better: advice }
 }
 
 export interface SummaryFacts {
@@ -135,12 +150,24 @@ function blindness(f: SummaryFacts): string[] {
   const packets = captures.reduce((n, i) => n + (i.packets ?? 0), 0)
   const connections = captures.reduce((n, i) => n + (i.connections ?? 0), 0)
   if (captures.length > 0 && packets === 0) out.push('The capture holds no packets.')
-  else if (captures.length > 0 && connections === 0) out.push('The capture holds no TCP connection: check the interface and the capture filter.')
+  else if (captures.length > 0 && connections === 0)
+    out.push('The capture holds no TCP connection: check the interface and the capture filter.')
   else if (captures.length > 0 && f.total === 0) {
-    out.push(`None of the ${connections} TCP connections spoke MySQL: wrong port or host, or the capture begins after the logins. Name the port with --port.`)
+    out.push(
+      `None of the ${connections} TCP connections spoke MySQL: wrong port or host, or the capture begins after the logins. Name the port with --port.`,
+    )
   }
-  if (f.opaque > 0) out.push(`${f.opaque} of ${f.total} sessions are TLS and could not be read without keys: commands and errors are unknown, only sizes and times speak.`)
-  if (f.oneSided > 0) out.push(`${f.oneSided} of ${f.total} sessions show one direction only: capture on a host of the path, not on one side of an asymmetric route.`)
-  if (f.midstream > 0) out.push(`${f.midstream} of ${f.total} sessions had begun before the capture: their login, user and server version are unknown.`)
+  if (f.opaque > 0)
+    out.push(
+      `${f.opaque} of ${f.total} sessions are TLS and could not be read without keys: commands and errors are unknown, only sizes and times speak.`,
+    )
+  if (f.oneSided > 0)
+    out.push(
+      `${f.oneSided} of ${f.total} sessions show one direction only: capture on a host of the path, not on one side of an asymmetric route.`,
+    )
+  if (f.midstream > 0)
+    out.push(
+      `${f.midstream} of ${f.total} sessions had begun before the capture: their login, user and server version are unknown.`,
+    )
   return out
 }

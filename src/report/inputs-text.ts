@@ -28,15 +28,14 @@ function inputFacts(input: InputReport, report: Report): string {
     const what = input.kind === 'keylog' ? 'TLS key log' : 'log'
     if (input.lines === undefined) return `${what}, ${bytes(input.bytes)}, not read`
     const recognised = input.recognised === undefined ? '' : `, ${grouped(input.recognised)} recognised`
-    const clock = input.clockOffsetSeconds
-      ? `, clock ${input.clockOffsetSeconds > 0 ? '+' : ''}${input.clockOffsetSeconds.toFixed(3)} s`
-      : ''
-    return `${what}, ${count(input.lines, 'line')}${recognised}${clock}`
+    const offset = input.clockOffsetSeconds ? `, ${clock(input.clockOffsetSeconds)}` : ''
+    return `${what}, ${count(input.lines, 'line')}${recognised}${offset}`
   }
   const facts = [`${count(input.packets ?? 0, 'frame')}`]
   if (input.firstAt) {
     facts.push(seconds(secondsBetween(input.firstAt, input.lastAt)))
     facts.push(`from ${dateAndTime(input.firstAt)}`)
+    if (input.clockOffsetSeconds) facts.push(clock(input.clockOffsetSeconds))
   }
   const mysql = input.mysqlSessions ?? 0
   if (mysql === 0) facts.push(`${count(input.connections ?? 0, 'TCP connection')}, none of them MySQL`)
@@ -44,6 +43,9 @@ function inputFacts(input: InputReport, report: Report): string {
     facts.push(`${count(mysql, 'MySQL session')}${parties(report.sessions.filter((s) => inputOf(s) === input.name))}`)
   return facts.join(', ')
 }
+
+/** How far this clock is ahead of the others'. */
+const clock = (offset: number): string => `clock ${offset > 0 ? '+' : ''}${offset.toFixed(3)} s`
 
 const inputOf = (s: SessionReport): string => s.id.slice(0, s.id.lastIndexOf(':'))
 

@@ -131,6 +131,8 @@ export interface AnomalyReport {
   count: number
   firstFrame: number
   means: string
+  /** How to capture so that it does not happen; absent when nothing can be done about it. */
+  better?: string
   /** First places in words. */
   places: string[]
 }

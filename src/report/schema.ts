@@ -30,13 +30,17 @@ function object(properties: Record<string, JsonSchema>, optional: readonly strin
 const ref = (name: string): JsonSchema => ({ $ref: `#/$defs/${name}` })
 const bothSides = object({ client: integer, server: integer })
 
-const anomaly = object({
-  kind: { enum: Object.keys(ANOMALY_KINDS) },
-  count: integer,
-  firstFrame: { ...integer, description: '0 when it belongs to no frame' },
-  means: string,
-  places: list(string),
-})
+const anomaly = object(
+  {
+    kind: { enum: Object.keys(ANOMALY_KINDS) },
+    count: integer,
+    firstFrame: { ...integer, description: '0 when it belongs to no frame' },
+    means: string,
+    better: { ...string, description: 'how to capture so that it does not happen' },
+    places: list(string),
+  },
+  ['better'],
+)
 
 const input = object(
   {
@@ -53,7 +57,10 @@ const input = object(
     linkTypes: list(string),
     lines: integer,
     recognised: integer,
-    clockOffsetSeconds: { type: 'number' },
+    clockOffsetSeconds: {
+      type: 'number',
+      description: 'how far this clock is ahead of the one that times are given in',
+    },
     anomalies: list(ref('anomaly')),
   },
   [
@@ -181,7 +188,10 @@ const idleBucket = object({
 const idleTimer = object({
   server: endpoint,
   close: oneOf('fin', 'rst', 'err-4031', 'rst-next', 'silent'),
-  exact: { type: 'boolean', description: 'the close came at expiry; otherwise the timer is in (aboveSeconds, seconds]' },
+  exact: {
+    type: 'boolean',
+    description: 'the close came at expiry; otherwise the timer is in (aboveSeconds, seconds]',
+  },
   seconds: number,
   maxSeconds: number,
   aboveSeconds: nullable(number),
@@ -193,7 +203,15 @@ const idleTimer = object({
   outlived: integer,
   finding: nullableString,
   culprit: nullable(object({ role: string, address: nullableString, product: nullableString })),
-  fits: list(object({ product: string, setting: string, defaultSeconds: nullable(number), byDefault: { type: 'boolean' }, source: string })),
+  fits: list(
+    object({
+      product: string,
+      setting: string,
+      defaultSeconds: nullable(number),
+      byDefault: { type: 'boolean' },
+      source: string,
+    }),
+  ),
 })
 
 const traceEvent = object(
@@ -236,5 +254,18 @@ export const REPORT_JSON_SCHEMA: JsonSchema = {
     },
     ['trace', 'idle', 'bugs'],
   ),
-  $defs: { anomaly, input, outcome, mysql, tls, session, evidence, occurrence, finding, traceEvent, idleBucket, idleTimer },
+  $defs: {
+    anomaly,
+    input,
+    outcome,
+    mysql,
+    tls,
+    session,
+    evidence,
+    occurrence,
+    finding,
+    traceEvent,
+    idleBucket,
+    idleTimer,
+  },
 }

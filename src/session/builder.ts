@@ -14,8 +14,9 @@ import type { Half } from '../tcp/half.ts'
 import type { CloseHow, StreamSink, StreamSinkFactory } from '../tcp/stream-sink.ts'
 import { endingOf } from './ending.ts'
 import { NO_EXCHANGES } from './exchanges.ts'
-import { type RecorderOwner, type RowFacts, SessionRecorder } from './recorder.ts'
 import { SessionRows } from './hot.ts'
+import { SessionRecorder } from './recorder.ts'
+import type { RecorderOwner, RowFacts } from './recorder-state.ts'
 import type { FrameMap, MysqlFacts, Session, SideFacts } from './session.ts'
 import { Trace } from './trace.ts'
 
@@ -56,7 +57,12 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
   open(conn: Connection): StreamSink {
     const recorder = new SessionRecorder(conn, this, this.rows, this.limits)
     const assumeMysql = this.options.isMysqlPort(conn.ports[SERVER])
-    recorder.conversation = new MysqlConversation(recorder, this.anomalies, { assumeMysql, sidesKnown: conn.roleBy === 'syn' }, () => conn.flip())
+    recorder.conversation = new MysqlConversation(
+      recorder,
+      this.anomalies,
+      { assumeMysql, sidesKnown: conn.roleBy === 'syn' },
+      () => conn.flip(),
+    )
     if (this.options.trace === `${this.options.input}:${conn.stream}`) {
       this.trace = new Trace(this.limits.traceEvents)
       recorder.trace = this.trace
@@ -79,7 +85,12 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
     if (recorder.recognisedBy === null && recorder.tls === null) {
       const known = this.options.isMysqlPort(conn.ports[SERVER])
       // Bytes that were looked at and are not MySQL's are nobody's session.
-      if (!known && recorder.unreadables.length === 0 && conn.halves[0].bytes + conn.halves[1].bytes > this.limits.recogniseBytes) return
+      if (
+        !known &&
+        recorder.unreadables.length === 0 &&
+        conn.halves[0].bytes + conn.halves[1].bytes > this.limits.recogniseBytes
+      )
+        return
       if (this.undecided.length < this.limits.healthySessions) this.undecided.push(this.summarise(recorder, how, at))
       else this.anomalies.note('us.limit', conn.firstFrame, 'more connections without MySQL content than are listed')
       return

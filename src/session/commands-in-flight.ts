@@ -4,7 +4,19 @@
  * than an object: an object would be one more cache miss per command.
  */
 import type { Instant } from '../core/time.ts'
-import { AT, END_OFFSET, FRAME, IN_FLIGHT, NUMBERS, OP, PUSHED, type Queued, REPLY_AT, REPLY_FRAME, type SessionRows } from './hot.ts'
+import {
+  AT,
+  END_OFFSET,
+  FRAME,
+  IN_FLIGHT,
+  NUMBERS,
+  OP,
+  PUSHED,
+  type Queued,
+  REPLY_AT,
+  REPLY_FRAME,
+  type SessionRows,
+} from './hot.ts'
 
 /** Commands remembered beyond the first; a client that pipelines more is followed by count only. */
 const DEEPEST = 256
@@ -12,7 +24,14 @@ const DEEPEST = 256
 // hot path: no allocation per packet
 
 /** A command goes out. `endOffset`: stream offset (client side) just behind it. */
-export function pushCommand(rows: SessionRows, row: number, op: number, at: Instant, frame: number, endOffset: number): void {
+export function pushCommand(
+  rows: SessionRows,
+  row: number,
+  op: number,
+  at: Instant,
+  frame: number,
+  endOffset: number,
+): void {
   const n = rows.numbers
   const b = row * NUMBERS
   n[b + PUSHED]!++

@@ -63,7 +63,10 @@ function judgeDelivery(command: CommandFact, r: SessionRecorder): void {
   if (refused !== undefined) {
     // RFC 9293 3.10.7.1: data to a closed socket is answered by a bare RST; nothing will ever read it. A RST with ACK before
     // any FIN comes from a live socket that died, and its process may have read the command first.
-    command.outcome = !refused.ackFlag || serverFin <= command.at || conn.killer?.frame !== refused.frame ? 'not-delivered' : 'delivered-unknown'
+    command.outcome =
+      !refused.ackFlag || serverFin <= command.at || conn.killer?.frame !== refused.frame
+        ? 'not-delivered'
+        : 'delivered-unknown'
     return
   }
   if (conn.killer !== null && conn.killer.at <= command.at) {
@@ -72,7 +75,8 @@ function judgeDelivery(command: CommandFact, r: SessionRecorder): void {
   }
   // Sent, never acknowledged, never refused: it may have arrived while its acknowledgment was lost.
   command.outcome = conn.halves[CLIENT].hasAck ? 'not-delivered' : 'delivered-unknown'
-  if (conn.halves[CLIENT].hasAck && lastSeen(conn) - command.at < UNACKNOWLEDGED_YET) command.outcome = 'delivered-unknown'
+  if (conn.halves[CLIENT].hasAck && lastSeen(conn) - command.at < UNACKNOWLEDGED_YET)
+    command.outcome = 'delivered-unknown'
 }
 
 /** A delayed acknowledgment may take this long (RFC 9293 3.8.6.3: below 0.5 s). */

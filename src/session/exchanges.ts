@@ -27,7 +27,14 @@ const HASHED = 64
 // hot path: no allocation per packet
 
 /** The command just pushed (commands-in-flight.ts) joins the ring. */
-export function beginExchange(rows: SessionRows, row: number, at: Instant, frame: number, hash: number, length: number): void {
+export function beginExchange(
+  rows: SessionRows,
+  row: number,
+  at: Instant,
+  frame: number,
+  hash: number,
+  length: number,
+): void {
   const i = row * EXCHANGE_CELLS + ((rows.numbers[row * NUMBERS + PUSHED]! - 1) % EXCHANGES) * EXCHANGE_WIDTH
   const c = rows.exchanges
   c[i] = at

@@ -3,10 +3,8 @@
  * (whose listener it is), and keeps the facts that a Session is made of. Concludes nothing.
  */
 import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
-import type { Limits } from '../core/limits.ts'
-import type { Duration, Instant } from '../core/time.ts'
-import { Answer, answerOf, Command, commandName } from '../mysql/commands.ts'
-import type { MysqlConversation } from '../mysql/conversation.ts'
+import type { Instant } from '../core/time.ts'
+import { Answer, answerOf, Command } from '../mysql/commands.ts'
 import type {
   Greeting,
   Login,
@@ -17,60 +15,35 @@ import type {
   TrackedChange,
 } from '../mysql/listener.ts'
 import { Status } from '../mysql/status.ts'
-import { type Connection, TcpFact, type TcpObserver } from '../tcp/connection.ts'
+import { TcpFact, type TcpObserver } from '../tcp/connection.ts'
 import type { CloseHow, GapReason, StreamSink } from '../tcp/stream-sink.ts'
-import { CommandCounts, countCommand } from './command-counts.ts'
+import { countCommand } from './command-counts.ts'
 import { clearCommands, popCommand, pushCommand, replyBegins } from './commands-in-flight.ts'
-import { answerExchange, beginExchange, type Exchanges, exchangesOf, textHash } from './exchanges.ts'
+import { answerExchange, beginExchange, textHash } from './exchanges.ts'
 import {
   ARRIVING_AT,
   ARRIVING_FRAME,
   ARRIVING_LENGTH,
   ARRIVING_OP,
-  AT,
   CLIENT_OFFSET,
-  END_OFFSET,
   FRAME,
   IN_FLIGHT,
   LAST_REPLY_AT,
-  LONGEST_IDLE,
   NUMBERS,
-  OP,
-  PUSHED,
-  REPLY_AT,
-  REPLY_FRAME,
-  type SessionRows,
 } from './hot.ts'
-import { idleBefore, NO_VALIDATIONS, RecordBurst, replied, spoke, validated } from './idle-times.ts'
+import { RecordBurst, replied, spoke, validated } from './idle-times.ts'
 import { readKill } from './kill-statement.ts'
-import type { AuthFact, CommandFact, ErrorFact, FirstClose, KillFact, MysqlFacts, ValidationFact } from './session.ts'
-import { rememberText, StatementStore } from './statement-store.ts'
-import { addEvent, EventKind, eventsOf, type TimelineEvent } from './timeline.ts'
+import { hasText, IN_ORDER, NO_OVERLAPS, namesStatement, OPAQUE, RecorderState } from './recorder-state.ts'
+import type { ErrorFact } from './session.ts'
+import { rememberText } from './statement-store.ts'
+import { EventKind } from './timeline.ts'
 import { TlsFactsRecorder } from './tls-facts.ts'
-import type { Trace } from './trace.ts'
 import { isValidationQuery } from './validation-query.ts'
 
 const ERRORS_KEPT = 16
-const KILLS_KEPT = 64
 const UNREADABLE_KEPT = 4
 const NOTES_KEPT = 8
 const CODES_KEPT = 256
-const NOTHING: readonly never[] = Object.freeze([])
-const IN_ORDER: MysqlFacts['outOfOrder'] = Object.freeze({
-  count: 0,
-  dir: CLIENT,
-  at: 0,
-  frame: 0,
-  expected: 0,
-  got: 0,
-})
-const NO_OVERLAPS: MysqlFacts['overlaps'] = Object.freeze({
-  count: 0,
-  at: 0,
-  frame: 0,
-  earlierFrame: 0,
-  answeredAt: -1,
-})
 
 /** Timeline kind of each TcpFact; -1 for those that only counters keep. */
 const TIMELINE_OF: readonly number[] = (() => {
@@ -85,131 +58,8 @@ const TIMELINE_OF: readonly number[] = (() => {
   return t
 })()
 
-/** What a recorder's row held when its connection was finished. */
-export interface RowFacts {
-  commands: CommandCounts
-  events: TimelineEvent[]
-  longestIdle: Duration
-  exchanges: Exchanges
-}
-
-/** Who is told when the connection is finished. */
-export interface RecorderOwner {
-  finished(recorder: SessionRecorder, how: CloseHow, at: Instant): void
-  /** The bytes are not MySQL's: nobody needs this recorder any more. */
-  notMysql(recorder: SessionRecorder): void
-}
-
 // hot path: no allocation per packet
-export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
-  readonly conn: Connection
-  private readonly owner: RecorderOwner
-  /** Decodes the bytes; set right after construction, since each needs the other. */
-  conversation!: MysqlConversation
-  /** TLS after SSLRequest, or from the first byte. */
-  tls: TlsFactsRecorder | null = null
-  trace: Trace | null = null
-  /** Its row in hot.ts, -1 until the connection is recognised and after it is finished. */
-  private row = -1
-  private readonly rows: SessionRows
-
-  recognisedBy: RecognisedBy | null = null
-  recognisedFrame = 0
-  proxy: ProxyHeader | null = null
-  proxyFrame = 0
-  hello: Greeting | null = null
-  greetingFrame = 0
-  greetingAt: Instant = 0
-  loggedIn: Login | null = null
-  loginFrame = 0
-  authenticatedFrame = 0
-  lastAuth: AuthFact | null = null
-  schema = ''
-  compression: 'none' | 'zlib' | 'zstd' = 'none'
-  /** Empty for most sessions: one shared nothing until the first entry comes. */
-  errorCounts: readonly { code: number; count: number; message: string }[] = NOTHING
-  errorFacts: readonly ErrorFact[] = NOTHING
-  kills: readonly KillFact[] = NOTHING
-  unreadables: readonly { dir: Direction; what: string; frame: number }[] = NOTHING
-  notes: readonly string[] = NOTHING
-  outOfOrders: MysqlFacts['outOfOrder'] = IN_ORDER
-  overlaps: MysqlFacts['overlaps'] = NO_OVERLAPS
-  resyncs = 0
-  statusFlags = -1
-
-  private statementStore: StatementStore | null = null
-  quitFrame = 0
-  quitAt: Instant = 0
-  /** Prepared statement of the last command that named one. */
-  private statementId = -1
-  /** Number (CommandsInFlight.pushed) of the command that `statements` remembers, and of the one with `statementId`: of
-   *  several commands in flight only these have a text. */
-  private textOf = -1
-  private idOf = -1
-
-  /** The capture lost server bytes while commands were in flight, or they came to light late: which of them
-   *  is answered is unknown until all are. */
-  private answerHidden = false
-  /** Requests that only ask whether the connection lives; the shared nothing until the first. */
-  validations: ValidationFact = NO_VALIDATIONS
-  /** The server's latest burst of TLS records; null without TLS. */
-  private burst: RecordBurst | null = null
-
-  first: FirstClose | null = null
-  /** The command that was outstanding at the first close, while it waits for a late answer. */
-  private awaiting: CommandFact | null = null
-  private readonly limits: Limits
-  /** Client bytes of the call in which the connection may be recognised. */
-  private clientBytesNow = 0
-
-  constructor(conn: Connection, owner: RecorderOwner, rows: SessionRows, limits: Limits) {
-    this.conn = conn
-    this.owner = owner
-    this.rows = rows
-    this.limits = limits
-  }
-
-  /** The connection is worth a row: it is MySQL's, or TLS on a port of MySQL. */
-  private begin(): void {
-    if (this.row >= 0) return
-    this.row = this.rows.allocate()
-    this.rows.numbers[this.row * NUMBERS + CLIENT_OFFSET] = this.conn.halves[CLIENT].offset + this.clientBytesNow
-  }
-
-  /** Texts that the row cannot hold. */
-  private get statements(): StatementStore {
-    this.statementStore ??= new StatementStore(
-      this.rows,
-      this.row,
-      this.limits.sqlPreviewBytes,
-      this.limits.preparedStatements,
-    )
-    return this.statementStore
-  }
-
-  /** Stream offset (client side) behind the oldest outstanding command, 0 when nothing is outstanding. */
-  get outstandingEnd(): number {
-    if (this.row < 0 || this.rows.numbers[this.row * NUMBERS + IN_FLIGHT] === 0) return 0
-    return this.rows.numbers[this.row * NUMBERS + END_OFFSET]!
-  }
-
-  /** What the row holds, taken out; null when there is none. The row is free for others afterwards. */
-  takeRow(): RowFacts | null {
-    if (this.row < 0) return null
-    // COM_QUIT has no answer but the server's FIN.
-    const fin = this.conn.halves[SERVER]
-    if (this.quitFrame > 0 && fin.finSeen && fin.finAt >= this.quitAt) spoke(this.rows, this.row, this.quitAt)
-    const facts: RowFacts = {
-      commands: new CommandCounts(this.rows, this.row),
-      events: eventsOf(this.rows, this.row),
-      longestIdle: this.rows.numbers[this.row * NUMBERS + LONGEST_IDLE]!,
-      exchanges: exchangesOf(this.rows, this.row),
-    }
-    this.rows.release(this.row)
-    this.row = -1
-    return facts
-  }
-
+export class SessionRecorder extends RecorderState implements StreamSink, MysqlListener, TcpObserver {
   // ---- StreamSink
 
   data(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
@@ -578,123 +428,4 @@ export class SessionRecorder implements StreamSink, MysqlListener, TcpObserver {
     answerExchange(this.rows, this.row, at)
     clearCommands(this.rows, this.row)
   }
-
-  private get pushed(): number {
-    return this.rows.numbers[this.row * NUMBERS + PUSHED]!
-  }
-  private get inFlight(): number {
-    return this.rows.numbers[this.row * NUMBERS + IN_FLIGHT]!
-  }
-  private get oldestOp(): number {
-    return this.rows.numbers[this.row * NUMBERS + OP]!
-  }
-
-  event(kind: EventKind, dir: Direction, at: Instant, frame: number, value: number): void {
-    if (this.row >= 0) addEvent(this.rows, this.row, kind, dir, at, frame, value)
-  }
-
-  // ---- endings
-
-  /** The command now outstanding as a fact; null when there is none. */
-  outstanding(): CommandFact | null {
-    if (this.row < 0) return null
-    const n = this.rows.numbers
-    const b = this.row * NUMBERS
-    // Server bytes that could not be placed came after it: they may have been its answer.
-    const unplaced = this.tls === null && this.conversation.answersUnknown
-    if (this.answerHidden && n[b + IN_FLIGHT]! > 0) return null
-    // Begun before the capture, and the client has acknowledged server bytes of which none was ever captured.
-    const server = this.conn.halves[SERVER]
-    if (this.loginFrame === 0 && server.bytes === 0 && server.hasAck && ((server.acked - server.firstAcked) | 0) > 0)
-      return null
-    // Where an answer ends hangs on what the login agreed (CLIENT_DEPRECATE_EOF): unseen, one that has begun may be whole.
-    if (this.loginFrame === 0 && this.tls === null && n[b + IN_FLIGHT]! > 0 && n[b + REPLY_FRAME]! > 0) return null
-    if (unplaced && n[b + IN_FLIGHT]! > 0 && this.conn.halves[SERVER].lastDataFrame > n[b + FRAME]!) return null
-    if (n[b + IN_FLIGHT] === 0) {
-      const op = n[b + ARRIVING_OP]!
-      if (op < 0 || answerOf(op) === Answer.none) return null
-      return this.fact(op, n[b + ARRIVING_AT]!, n[b + ARRIVING_FRAME]!, false, 0, 0)
-    }
-    return this.fact(n[b + OP]!, n[b + AT]!, n[b + FRAME]!, true, n[b + REPLY_FRAME]!, n[b + REPLY_AT]!)
-  }
-
-  private fact(
-    op: number,
-    at: Instant,
-    frame: number,
-    complete: boolean,
-    replyFrame: number,
-    replyAt: Instant,
-  ): CommandFact {
-    const idle = at - this.rows.numbers[this.row * NUMBERS + LAST_REPLY_AT]!
-    return {
-      op,
-      name: op === OPAQUE ? 'TLS record' : commandName(op),
-      at,
-      frame,
-      text: complete ? this.outstandingText(op) : null,
-      complete,
-      length: this.rows.numbers[this.row * NUMBERS + ARRIVING_LENGTH]!,
-      outcome: replyFrame > 0 ? 'response-begun' : 'delivered-unknown',
-      replyFrame,
-      replyAt,
-      idleBefore: idle > 0 && idle < Number.POSITIVE_INFINITY ? idle : 0,
-    }
-  }
-
-  private closing(by: Direction, how: 'fin' | 'rst', at: Instant, frame: number): void {
-    if (this.first !== null) return
-    const [c, s] = this.conn.halves
-    const outstanding = this.outstanding()
-    const silence =
-      at - Math.max(c.bytes > 0 ? c.lastDataAt : -Infinity, s.bytes > 0 ? s.lastDataAt : -Infinity, this.conn.startAt)
-    this.first = {
-      by,
-      how,
-      at,
-      frame,
-      outstanding,
-      lastClientDataAt: c.lastDataAt,
-      lastServerDataAt: s.lastDataAt,
-      lastClientDataFrame: c.lastDataFrame,
-      lastServerDataFrame: s.lastDataFrame,
-      silence,
-      idle:
-        outstanding === null && this.row >= 0
-          ? idleBefore(this.rows.numbers[this.row * NUMBERS + LAST_REPLY_AT]!, this.burst, c, s, at, silence)
-          : silence,
-      inTransaction: this.statusFlags >= 0 && (this.statusFlags & Status.SERVER_STATUS_IN_TRANS) !== 0,
-      sentBehind:
-        this.row < 0 || this.inFlight === 0
-          ? 0
-          : this.rows.numbers[this.row * NUMBERS + CLIENT_OFFSET]! - this.outstandingEnd,
-      unsure: this.answerHidden,
-    }
-    this.awaiting = outstanding
-  }
-
-  /** Text of the oldest outstanding command; null when a later, pipelined one has taken its place in memory. */
-  private outstandingText(op: number): string | null {
-    const number = this.pushed - this.inFlight
-    return number === (namesStatement(op) ? this.idOf : this.textOf) ? this.statementText(op, this.statementId) : null
-  }
-
-  private statementText(op: number, statementId: number): string | null {
-    if (op === Command.COM_QUERY || op === Command.COM_STMT_PREPARE || op === Command.COM_INIT_DB)
-      return this.statements.text()
-    return namesStatement(op) ? this.statements.textOf(statementId) : null
-  }
-
-  private kill(connectionId: number, query: boolean, at: Instant, frame: number): void {
-    if (this.kills.length < KILLS_KEPT) this.kills = [...this.kills, { connectionId, query, at, frame }]
-  }
 }
-
-const hasText = (op: number): boolean =>
-  op === Command.COM_QUERY || op === Command.COM_STMT_PREPARE || op === Command.COM_INIT_DB
-
-const namesStatement = (op: number): boolean =>
-  op === Command.COM_STMT_EXECUTE || op === Command.COM_STMT_FETCH || op === Command.COM_STMT_BULK_EXECUTE
-
-/** Command byte of a request that could not be read. */
-export const OPAQUE = -2

@@ -8,7 +8,14 @@ import { type SessionRows, TEXT, TEXT_HEAD, TEXT_MOST } from './hot.ts'
 // hot path: no allocation per packet
 
 /** Remembers the argument of the command just seen in its session's row. False when it is too long for it. */
-export function rememberText(rows: SessionRows, row: number, buf: Uint8Array, start: number, end: number, total: number): boolean {
+export function rememberText(
+  rows: SessionRows,
+  row: number,
+  buf: Uint8Array,
+  start: number,
+  end: number,
+  total: number,
+): boolean {
   const n = end - start
   const info = (row * TEXT) >> 2
   rows.textInfo[info] = n

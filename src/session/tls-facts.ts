@@ -102,7 +102,15 @@ export class TlsFactsRecorder implements TlsListener {
   alert(dir: Direction, level: number, description: number, encrypted: boolean, at: Instant, frame: number): void {
     const name = encrypted ? this.encryptedAlert() : description < 0 ? 'cut' : alertName(description)
     const levelName = level === 2 ? 'fatal' : level === 1 ? 'warning' : 'unknown'
-    if (this.alerts.length < ALERTS_KEPT) this.alerts.push({ by: dir, level: levelName, description: name, number: encrypted ? -1 : description, frame, at })
+    if (this.alerts.length < ALERTS_KEPT)
+      this.alerts.push({
+        by: dir,
+        level: levelName,
+        description: name,
+        number: encrypted ? -1 : description,
+        frame,
+        at,
+      })
     if (!encrypted && !this.done && description !== CLOSE_NOTIFY) this.failed = true
     this.recorder.event(EventKind.tlsAlert, dir, at, frame, description)
     this.recorder.trace?.add('tls', dir, at, frame, 'Alert', `${levelName} ${name}`, true)
@@ -131,7 +139,10 @@ export class TlsFactsRecorder implements TlsListener {
     const text = plaintextKind(firstBytes)
     if (this.plaintext.length < PLAINTEXT_KEPT) {
       const error = text.kind === 'ERR_Packet' ? text : { code: 0, message: '' }
-      this.plaintext = [...this.plaintext, { by: dir, kind: text.kind, code: error.code, message: error.message, frame, at }]
+      this.plaintext = [
+        ...this.plaintext,
+        { by: dir, kind: text.kind, code: error.code, message: error.message, frame, at },
+      ]
     }
     this.recorder.unreadable(dir, `not TLS: ${firstBytes}`, at, frame)
   }
@@ -160,7 +171,13 @@ export class TlsFactsRecorder implements TlsListener {
       alerts: this.alerts,
       requestFrame: this.requestFrame,
       requestAt: this.requestAt,
-      step: this.done ? 'complete' : this.serverHelloFrame > 0 ? 'ServerHello' : this.helloFrame > 0 ? 'ClientHello' : 'none',
+      step: this.done
+        ? 'complete'
+        : this.serverHelloFrame > 0
+          ? 'ServerHello'
+          : this.helloFrame > 0
+            ? 'ClientHello'
+            : 'none',
       helloFrame: this.helloFrame,
       serverHelloFrame: this.serverHelloFrame,
       completeFrame: this.completeFrame,

@@ -1,7 +1,8 @@
 /** A session recorded in full, event by event and frame by frame, for `sessions show`. Bounded: then it keeps the tail. */
+
+import { decodeText } from '../core/bytes.ts'
 import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
 import type { Instant } from '../core/time.ts'
-import { decodeText } from '../core/bytes.ts'
 import { Command, commandName } from '../mysql/commands.ts'
 import type { TrackedChange } from '../mysql/listener.ts'
 import { statusNames } from '../mysql/status.ts'
@@ -26,7 +27,14 @@ const TCP_NAMES: Record<number, string> = {
   [TcpFact.fin]: 'FIN',
   [TcpFact.outOfOrder]: 'out of order',
 }
-const TRACKERS = ['system variable', 'schema', 'state change', 'GTIDs', 'transaction characteristics', 'transaction state']
+const TRACKERS = [
+  'system variable',
+  'schema',
+  'state change',
+  'GTIDs',
+  'transaction characteristics',
+  'transaction state',
+]
 
 export class Trace {
   private readonly limit: number
@@ -107,13 +115,28 @@ export class Trace {
   }
 
   reply(statusFlags: number, rows: number, columns: number, more: boolean, at: Instant, frame: number): void {
-    const flags = statusFlags > 0 ? statusNames(statusFlags).map((n) => n.replace(/^SERVER_(STATUS_)?/, '')).join(' ') : ''
-    const says = columns > 0 ? `${rows} row${rows === 1 ? '' : 's'}, ${columns} column${columns === 1 ? '' : 's'}` : 'OK'
-    this.add('mysql', SERVER, at, frame, more ? 'result (more follow)' : 'answer', flags === '' ? says : `${says}; ${flags}`)
+    const flags =
+      statusFlags > 0
+        ? statusNames(statusFlags)
+            .map((n) => n.replace(/^SERVER_(STATUS_)?/, ''))
+            .join(' ')
+        : ''
+    const says =
+      columns > 0 ? `${rows} row${rows === 1 ? '' : 's'}, ${columns} column${columns === 1 ? '' : 's'}` : 'OK'
+    this.add(
+      'mysql',
+      SERVER,
+      at,
+      frame,
+      more ? 'result (more follow)' : 'answer',
+      flags === '' ? says : `${says}; ${flags}`,
+    )
   }
 
   tracked(changes: readonly TrackedChange[], at: Instant, frame: number): void {
-    const says = changes.map((c) => `${TRACKERS[c.type] ?? 'tracker'} ${c.name ? `${c.name}=` : ''}${c.value}`).join(', ')
+    const says = changes
+      .map((c) => `${TRACKERS[c.type] ?? 'tracker'} ${c.name ? `${c.name}=` : ''}${c.value}`)
+      .join(', ')
     this.add('mysql', SERVER, at, frame, 'session state', says)
   }
 }

@@ -62,7 +62,12 @@ export class ConnectionTable {
     for (;;) {
       const e = this.slots[slot]!
       if (e < 0) return this.add(low, high, ports, family, slot)
-      if (cells[e + PORTS] === ports && cells[e + LOW] === low && cells[e + HIGH] === high && cells[e + FAMILY] === family) {
+      if (
+        cells[e + PORTS] === ports &&
+        cells[e + LOW] === low &&
+        cells[e + HIGH] === high &&
+        cells[e + FAMILY] === family
+      ) {
         this.last = e
         return e
       }

@@ -1,6 +1,7 @@
 /** One TCP connection (Zeek's conn, Wireshark's tcp.stream): two halves, its resets, and its history in Zeek's letters. */
-import { type Direction, CLIENT, SERVER } from '../core/direction.ts'
+
 import type { Family } from '../core/address.ts'
+import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
 import type { Duration, Instant } from '../core/time.ts'
 import { Half, Seen } from './half.ts'
 import { CAREFUL, HALF_INTS, type HotRows } from './hot.ts'
@@ -53,7 +54,16 @@ const ICMP_KEPT = 4
 const NONE: readonly IcmpFact[] = Object.freeze([])
 
 /** Facts that the timeline of a session wants to know of; all of them rare. */
-export const TcpFact = { retransmission: 0, zeroWindow: 1, windowOpen: 2, keepAlive: 3, rst: 4, fin: 5, gap: 6, outOfOrder: 7 } as const
+export const TcpFact = {
+  retransmission: 0,
+  zeroWindow: 1,
+  windowOpen: 2,
+  keepAlive: 3,
+  rst: 4,
+  fin: 5,
+  gap: 6,
+  outOfOrder: 7,
+} as const
 export type TcpFact = (typeof TcpFact)[keyof typeof TcpFact]
 
 export interface TcpObserver {

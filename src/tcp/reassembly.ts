@@ -135,7 +135,10 @@ export class Reassembly {
     this.budget.bytes += data.length
     const top = (seq + s.dataLength) | 0
     if (seqDiff(half.max, top) > 0) half.max = top
-    if (half.pendingBytes > this.limits.outOfOrderBytesPerHalf || this.budget.bytes > this.limits.outOfOrderBytesTotal) {
+    if (
+      half.pendingBytes > this.limits.outOfOrderBytesPerHalf ||
+      this.budget.bytes > this.limits.outOfOrderBytesTotal
+    ) {
       this.onLimit(s.frame)
       this.giveUpHole(conn, dir, half, 'limit')
     }
@@ -170,7 +173,11 @@ export class Reassembly {
     const first = half.pending?.[0]
     if (first !== undefined) {
       const acknowledged = half.hasAck && seqDiff(first.seq, half.acked) >= 0
-      if (acknowledged ? ++half.holeWait >= HOLE_PATIENCE : sentBySelf && !half.hasAck && ++half.holeWait >= ONE_SIDED_PATIENCE) {
+      if (
+        acknowledged
+          ? ++half.holeWait >= HOLE_PATIENCE
+          : sentBySelf && !half.hasAck && ++half.holeWait >= ONE_SIDED_PATIENCE
+      ) {
         this.giveUpHole(conn, dir, half, 'lost-in-capture')
       }
       return
@@ -184,20 +191,38 @@ export class Reassembly {
   /** A side closes: what the receiver had acknowledged by then, and the capture did not see, will not come any more. */
   settle(conn: Connection, dir: Direction, half: Half): void {
     if (!half.hasAck || !half.started) return
-    while (half.pending !== null && seqDiff(half.pending[0]!.seq, half.acked) >= 0) this.giveUpHole(conn, dir, half, 'lost-in-capture')
+    while (half.pending !== null && seqDiff(half.pending[0]!.seq, half.acked) >= 0)
+      this.giveUpHole(conn, dir, half, 'lost-in-capture')
     if (half.pending !== null || half.finDelivered) return
     const top = half.finSeen && seqDiff(half.finSeq, half.acked) > 0 ? half.finSeq : half.acked
     const bytes = seqDiff(half.next, top)
     // One byte more than was sent may be the FIN itself.
     if (bytes > (half.finSeen ? 0 : 1)) {
-      this.gap(conn, dir, half, bytes, 'lost-in-capture', Math.max(conn.halves[0].lastAt, conn.halves[1].lastAt), half.ackedFrame)
+      this.gap(
+        conn,
+        dir,
+        half,
+        bytes,
+        'lost-in-capture',
+        Math.max(conn.halves[0].lastAt, conn.halves[1].lastAt),
+        half.ackedFrame,
+      )
     }
   }
 
   private giveUpTail(conn: Connection, dir: Direction, half: Half): void {
     const bytes = seqDiff(half.next, half.acked)
     half.holeWait = 0
-    if (bytes > 0) this.gap(conn, dir, half, bytes, 'lost-in-capture', Math.max(conn.halves[0].lastAt, conn.halves[1].lastAt), half.ackedFrame)
+    if (bytes > 0)
+      this.gap(
+        conn,
+        dir,
+        half,
+        bytes,
+        'lost-in-capture',
+        Math.max(conn.halves[0].lastAt, conn.halves[1].lastAt),
+        half.ackedFrame,
+      )
   }
 
   /** Declares the first hole of a direction a gap and delivers what waited behind it. */
@@ -208,7 +233,15 @@ export class Reassembly {
     this.drain(conn, dir, half)
   }
 
-  private gap(conn: Connection, dir: Direction, half: Half, bytes: number, why: GapReason, at: Instant, frame: number): void {
+  private gap(
+    conn: Connection,
+    dir: Direction,
+    half: Half,
+    bytes: number,
+    why: GapReason,
+    at: Instant,
+    frame: number,
+  ): void {
     if (bytes <= 0) return
     conn.letter(Seen.g, 'g', dir)
     half.lostBytes += bytes
@@ -228,7 +261,8 @@ export class Reassembly {
       if (!acknowledged) missing(half, half.pending)
       this.giveUpHole(conn, dir, half, acknowledged ? 'lost-in-capture' : 'end')
     }
-    if (half.hasAck && half.started && !half.finSeen && seqDiff(half.max, half.acked) > 1) this.giveUpTail(conn, dir, half)
+    if (half.hasAck && half.started && !half.finSeen && seqDiff(half.max, half.acked) > 1)
+      this.giveUpTail(conn, dir, half)
   }
 }
 

@@ -4,8 +4,9 @@
  * Wireshark's tcp.stream: a SYN with another initial sequence number on a known endpoint pair begins a new connection
  * (packet-tcp.c, "reused ports"), nothing else does. Nothing ages out while a file is read.
  */
-import { CLIENT, type Direction, otherSide, SERVER } from '../core/direction.ts'
+
 import type { AnomalyLog } from '../core/anomaly.ts'
+import { CLIENT, type Direction, otherSide, SERVER } from '../core/direction.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Instant } from '../core/time.ts'
 import { ACK, FIN, type IcmpErrorView, RST, type SegmentSink, type SegmentView, SYN } from '../packet/segment-view.ts'
@@ -21,10 +22,10 @@ import {
   HALF_INTS,
   HotRows,
   IP_ID,
+  LARGEST,
   LAST_AT,
   LAST_DATA_AT,
   LAST_DATA_FRAME,
-  LARGEST,
   LAST_FRAME,
   MAX,
   NEXT,
@@ -233,7 +234,10 @@ export class TcpLayer implements SegmentSink {
       if (src !== dst) {
         senderIsClient = dst
         roleBy = 'port'
-      } else if (s.srcPort !== s.dstPort && Math.min(s.srcPort, s.dstPort) < 32768 !== Math.max(s.srcPort, s.dstPort) < 32768) {
+      } else if (
+        s.srcPort !== s.dstPort &&
+        Math.min(s.srcPort, s.dstPort) < 32768 !== Math.max(s.srcPort, s.dstPort) < 32768
+      ) {
         // One port in the ephemeral range, the other below it: the lower one listens.
         senderIsClient = s.dstPort < s.srcPort
         roleBy = 'port'
@@ -305,7 +309,8 @@ export class TcpLayer implements SegmentSink {
   /** Whether anything is unsettled: holes, acknowledged bytes not seen, a FIN, or the handshake. */
   private needsCare(conn: Connection): boolean {
     const [c, s] = conn.halves
-    if (!c.started || !s.started || c.pending !== null || s.pending !== null || c.finSeen || s.finSeen || conn.closed) return true
+    if (!c.started || !s.started || c.pending !== null || s.pending !== null || c.finSeen || s.finSeen || conn.closed)
+      return true
     if (!c.hasAck || !s.hasAck || (conn.synAckFrame > 0 && conn.establishedFrame === 0)) return true
     return seqDiff(c.max, c.acked) > 0 || seqDiff(s.max, s.acked) > 0
   }
@@ -317,7 +322,13 @@ export class TcpLayer implements SegmentSink {
     me.isn = syn ? seq : (seq - 1) | 0
     me.next = syn ? (seq + 1) | 0 : seq
     me.max = me.next
-    if (!syn && s.dataLength <= 1 && conn.halves[dir ^ 1]!.hasAck === false && me.hasAck && seqDiff(seq, me.acked) === 1) {
+    if (
+      !syn &&
+      s.dataLength <= 1 &&
+      conn.halves[dir ^ 1]!.hasAck === false &&
+      me.hasAck &&
+      seqDiff(seq, me.acked) === 1
+    ) {
       // The first thing seen is a keep-alive: the next real byte comes one later.
       me.next = me.acked
       me.max = me.acked
@@ -483,7 +494,9 @@ export class TcpLayer implements SegmentSink {
 
 /** A SYN answered by an ACK that does not acknowledge it (RFC 5961 4.2, RFC 9293 3.6.1): it speaks of an older connection. */
 function challenges(conn: Connection, client: Half, s: SegmentView): boolean {
-  return conn.synFrame > 0 && conn.synAckFrame === 0 && client.bytes === 0 && seqDiff((client.isn + 1) | 0, s.ack | 0) !== 0
+  return (
+    conn.synFrame > 0 && conn.synAckFrame === 0 && client.bytes === 0 && seqDiff((client.isn + 1) | 0, s.ack | 0) !== 0
+  )
 }
 
 /** The side that has reset the connection goes on as if it had not. */

@@ -1,7 +1,8 @@
 /** Drives the tcp layer with hand-made segments and records what its sinks are told. */
-import { AnomalyLog } from '../../src/core/anomaly.ts'
+
 import { IPV4 } from '../../src/core/address.ts'
-import { type Limits, LIMITS } from '../../src/core/limits.ts'
+import { AnomalyLog } from '../../src/core/anomaly.ts'
+import { LIMITS, type Limits } from '../../src/core/limits.ts'
 import { ACK, FIN, PSH, RST, type SegmentView, SYN } from '../../src/packet/segment-view.ts'
 import type { Connection } from '../../src/tcp/connection.ts'
 import type { StreamSink } from '../../src/tcp/stream-sink.ts'
@@ -38,9 +39,14 @@ export class Harness {
   private frame = 0
 
   constructor(limits: Partial<Limits> = {}) {
-    this.tcp = new TcpLayer({ open: (conn) => this.sink(conn) }, this.anomalies, { ...LIMITS, ...limits }, {
-      isServerPort: (p) => p === 3306,
-    })
+    this.tcp = new TcpLayer(
+      { open: (conn) => this.sink(conn) },
+      this.anomalies,
+      { ...LIMITS, ...limits },
+      {
+        isServerPort: (p) => p === 3306,
+      },
+    )
   }
 
   private sink(conn: Connection): StreamSink {

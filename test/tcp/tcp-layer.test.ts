@@ -5,7 +5,11 @@ import { Harness, type Segment } from './harness.ts'
 describe('streams in order', () => {
   it('delivers in-order payload at once, with its offset and frame', () => {
     const h = new Harness().handshake()
-    h.send({ from: 'c', seq: 1001, ack: 5001, data: 'abc' }, { from: 's', seq: 5001, ack: 1004, data: 'xy' }, { from: 'c', seq: 1004, ack: 5003, data: 'de' })
+    h.send(
+      { from: 'c', seq: 1001, ack: 5001, data: 'abc' },
+      { from: 's', seq: 5001, ack: 1004, data: 'xy' },
+      { from: 'c', seq: 1004, ack: 5003, data: 'de' },
+    )
     expect(h.log.events).toEqual(['C 0+abc #4', 'S 0+xy #5', 'C 3+de #6'])
   })
 
@@ -17,14 +21,22 @@ describe('streams in order', () => {
 
   it('drops what was delivered before and keeps the fresh part of an overlap', () => {
     const h = new Harness().handshake()
-    h.send({ from: 'c', seq: 1001, ack: 5001, data: 'abcd' }, { from: 'c', seq: 1001, ack: 5001, data: 'abcd' }, { from: 'c', seq: 1003, ack: 5001, data: 'cdEF' })
+    h.send(
+      { from: 'c', seq: 1001, ack: 5001, data: 'abcd' },
+      { from: 'c', seq: 1001, ack: 5001, data: 'abcd' },
+      { from: 'c', seq: 1003, ack: 5001, data: 'cdEF' },
+    )
     expect(h.log.streams[0]).toBe('abcdEF')
     expect(h.log.conn.halves[0].retransmissions).toBe(2)
   })
 
   it('is right across the wrap of the sequence number at 2^32', () => {
     const h = new Harness().handshake(0xfffffffd, 0xffffffff)
-    h.send({ from: 'c', seq: 0xfffffffe, ack: 0, data: 'abcd' }, { from: 's', seq: 0, ack: 2, data: 'xy' }, { from: 'c', seq: 2, ack: 2, data: 'e' })
+    h.send(
+      { from: 'c', seq: 0xfffffffe, ack: 0, data: 'abcd' },
+      { from: 's', seq: 0, ack: 2, data: 'xy' },
+      { from: 'c', seq: 2, ack: 2, data: 'e' },
+    )
     expect(h.log.streams).toEqual(['abcde', 'xy'])
   })
 
@@ -97,7 +109,10 @@ describe('connections', () => {
     const h = new Harness()
     for (let i = 0; i < 2000; i++) {
       const port = 10000 + i
-      h.send({ from: 'c', flags: 'S', seq: 1, clientPort: port }, { from: 's', flags: 'RA', seq: 0, ack: 2, clientPort: port })
+      h.send(
+        { from: 'c', flags: 'S', seq: 1, clientPort: port },
+        { from: 's', flags: 'RA', seq: 0, ack: 2, clientPort: port },
+      )
     }
     expect(h.tcp.connections).toBe(2000)
     h.send({ from: 's', flags: 'RA', seq: 0, ack: 2, clientPort: 10000 })
@@ -120,7 +135,11 @@ describe('connections', () => {
     const h = new Harness().handshake()
     h.send({ from: 'c', seq: 1001, ack: 5001, data: 'q' }, { from: 's', seq: 5001, ack: 1002, data: 'a' })
     expect(h.log.conn.connState).toBe('S1')
-    h.send({ from: 'c', flags: 'FA', seq: 1002, ack: 5002 }, { from: 's', flags: 'FA', seq: 5002, ack: 1003 }, { from: 'c', flags: 'A', seq: 1003, ack: 5003 })
+    h.send(
+      { from: 'c', flags: 'FA', seq: 1002, ack: 5002 },
+      { from: 's', flags: 'FA', seq: 5002, ack: 1003 },
+      { from: 'c', flags: 'A', seq: 1003, ack: 5003 },
+    )
     expect(h.log.conn.connState).toBe('SF')
     expect(h.log.conn.history).toBe('ShADdFf')
     expect(h.log.conn.closed).toBe(true)
@@ -128,7 +147,10 @@ describe('connections', () => {
 
   it('counts copies of a frame and otherwise ignores them', () => {
     const h = new Harness().handshake()
-    h.send({ from: 'c', seq: 1001, ack: 5001, data: 'abc' }, { from: 'c', seq: 1001, ack: 5001, data: 'abc', duplicate: true })
+    h.send(
+      { from: 'c', seq: 1001, ack: 5001, data: 'abc' },
+      { from: 'c', seq: 1001, ack: 5001, data: 'abc', duplicate: true },
+    )
     expect(h.log.conn.halves[0].retransmissions).toBe(0)
     expect(h.log.conn.halves[0].duplicates).toBe(1)
   })
@@ -168,7 +190,10 @@ describe('resets (RFC 9293 3.10.7)', () => {
   })
 
   it('notes the time to live of a RST beside that of the segments before it', () => {
-    const h = established().send({ from: 's', flags: 'A', seq: 5001, ack: 1006, ttl: 63 }, { from: 's', flags: 'R', seq: 5001, ttl: 255 })
+    const h = established().send(
+      { from: 's', flags: 'A', seq: 5001, ack: 1006, ttl: 63 },
+      { from: 's', flags: 'R', seq: 5001, ttl: 255 },
+    )
     expect(h.log.conn.killer).toMatchObject({ ttl: 255, ttlBefore: 63 })
   })
 })
@@ -184,7 +209,10 @@ describe('keep-alives and windows', () => {
 
   it('measures how long a side refused data', () => {
     const h = new Harness().handshake()
-    h.send({ from: 'c', flags: 'A', seq: 1001, ack: 5001, window: 0, at: 10e9 }, { from: 'c', flags: 'A', seq: 1001, ack: 5001, window: 0, at: 12e9 })
+    h.send(
+      { from: 'c', flags: 'A', seq: 1001, ack: 5001, window: 0, at: 10e9 },
+      { from: 'c', flags: 'A', seq: 1001, ack: 5001, window: 0, at: 12e9 },
+    )
     h.send({ from: 'c', flags: 'A', seq: 1001, ack: 5001, window: 500, at: 15e9 })
     expect(h.log.conn.halves[0]).toMatchObject({ zeroWindows: 1, longestZeroWindow: 5e9, zeroWindowSince: -1 })
   })
@@ -203,7 +231,11 @@ describe('properties', () => {
   const text = 'abcdefghijklmnopqrstuvwxyz0123456789'
   /** The text cut into segments at random places, shuffled, some of them repeated. */
   const shuffled = fc
-    .tuple(fc.uniqueArray(fc.integer({ min: 1, max: text.length - 1 }), { maxLength: 10 }), fc.array(fc.nat(), { maxLength: 24 }), fc.integer({ min: 0, max: 0xffffffff }))
+    .tuple(
+      fc.uniqueArray(fc.integer({ min: 1, max: text.length - 1 }), { maxLength: 10 }),
+      fc.array(fc.nat(), { maxLength: 24 }),
+      fc.integer({ min: 0, max: 0xffffffff }),
+    )
     .map(([cuts, order, isn]) => {
       const edges = [0, ...cuts.sort((a, b) => a - b), text.length]
       const pieces = edges.slice(0, -1).map((from, i) => ({ from, to: edges[i + 1]! }))
@@ -220,7 +252,8 @@ describe('properties', () => {
     fc.assert(
       fc.property(shuffled, ({ queue, isn }) => {
         const h = new Harness().handshake(isn, 5000)
-        for (const p of queue) h.send({ from: 'c', seq: (isn + 1 + p.from) >>> 0, ack: 5001, data: text.slice(p.from, p.to) })
+        for (const p of queue)
+          h.send({ from: 'c', seq: (isn + 1 + p.from) >>> 0, ack: 5001, data: text.slice(p.from, p.to) })
         h.end()
         expect(h.log.streams[0]).toBe(text)
       }),

@@ -15,8 +15,18 @@ export default defineRule({
     cannotTell: 'Whether the program ended or merely dropped the socket.',
     fix: [{ text: 'Close connections through the driver, or the pool, before the program ends', config: '' }],
     needs: ['mysql'],
-    quiet: ['COM_QUIT', 'a command outstanding or a transaction open (client-timeout, client-vanished)', 'a probe that never logged in', 'the server closed first'],
-    references: [{ title: 'MySQL manual: Communication Errors and Aborted Connections', url: 'https://dev.mysql.com/doc/refman/8.4/en/communication-errors.html' }],
+    quiet: [
+      'COM_QUIT',
+      'a command outstanding or a transaction open (client-timeout, client-vanished)',
+      'a probe that never logged in',
+      'the server closed first',
+    ],
+    references: [
+      {
+        title: 'MySQL manual: Communication Errors and Aborted Connections',
+        url: 'https://dev.mysql.com/doc/refman/8.4/en/communication-errors.html',
+      },
+    ],
     detail: {},
     sample: 'client-no-quit',
   },
@@ -32,12 +42,22 @@ export default defineRule({
       severity: 'info',
       confidence: 'likely',
       culprit: { role, address: s.clientIp, product: s.mysql?.login?.attributes['_client_name'] ?? null },
-      title: (all) => `${role === 'proxy' ? 'Proxy' : 'Client'} ${s.clientIp} closed ${all.length === 1 ? 'an idle connection' : `${all.length} idle connections`} without COM_QUIT`,
+      title: (all) =>
+        `${role === 'proxy' ? 'Proxy' : 'Client'} ${s.clientIp} closed ${all.length === 1 ? 'an idle connection' : `${all.length} idle connections`} without COM_QUIT`,
       detail: {},
       command: null,
       statement: null,
       outcome: 'none',
-      evidence: [closeEvidence(s, close.first), { kind: 'measure', name: 'idle before the close', value: close.first.silence / 1e9, unit: 's', compared: formatDuration(close.first.silence) }],
+      evidence: [
+        closeEvidence(s, close.first),
+        {
+          kind: 'measure',
+          name: 'idle before the close',
+          value: close.first.silence / 1e9,
+          unit: 's',
+          compared: formatDuration(close.first.silence),
+        },
+      ],
       excluded: ['a lost request: none was outstanding', 'a transaction: none was open'],
       remedy: [],
     })

@@ -26,13 +26,19 @@ export default defineRule({
       'The server closed the connection because of KILL (CONNECTION) or COM_PROCESS_KILL: the statement is in the capture and names this connection id, ' +
       'or the server said so (1927, 3169, or 1317 followed by the close).',
     why: 'Somebody ended it on purpose: an administrator, a watchdog (pt-kill, rds_kill), a proxy or a driver. The server logs nothing about it.',
-    cannotTell: 'A KILL over a Unix socket or from a host outside the capture is not seen, and most servers send the victim no error: then this is rst-after-query.',
+    cannotTell:
+      'A KILL over a Unix socket or from a host outside the capture is not seen, and most servers send the victim no error: then this is rst-after-query.',
     fix: [
       { text: 'Find who sent it: the session named in the evidence', config: '' },
       { text: 'Watch KILL in the audit or general log', config: 'SET GLOBAL general_log=ON for a short time' },
     ],
     needs: ['mysql'],
-    quiet: ['KILL QUERY with the connection living on', 'KILL of an id that is another connection’s', 'the client closed first', 'COM_QUIT before the KILL took effect'],
+    quiet: [
+      'KILL QUERY with the connection living on',
+      'KILL of an id that is another connection’s',
+      'the client closed first',
+      'COM_QUIT before the KILL took effect',
+    ],
     references: [
       { title: 'MySQL manual: KILL Statement', url: 'https://dev.mysql.com/doc/refman/8.4/en/kill.html' },
       { title: 'MariaDB: KILL', url: 'https://mariadb.com/kb/en/kill/' },
@@ -62,7 +68,8 @@ export default defineRule({
         of: kill.by,
       })
     }
-    if (named !== null) evidence.push({ kind: 'frames', frames: [named.frame], says: `the server said ${named.code} ${named.message}` })
+    if (named !== null)
+      evidence.push({ kind: 'frames', frames: [named.frame], says: `the server said ${named.code} ${named.message}` })
     if (lost !== null) evidence.push(...commandEvidence(lost))
     evidence.push(closeEvidence(s, first))
     const proxyKilled = kill !== null && ctx.fleet.isProxy(kill.by.clientIp)
@@ -84,7 +91,12 @@ export default defineRule({
       outcome: lost?.outcome ?? 'none',
       evidence,
       excluded: ['an idle timeout: the close follows the KILL, not a silence', ...networkExcluded(s)],
-      remedy: [{ text: 'Ask the sender of the KILL; exempt pooled users from watchdogs that kill sleeping or long-running sessions', config: '' }],
+      remedy: [
+        {
+          text: 'Ask the sender of the KILL; exempt pooled users from watchdogs that kill sleeping or long-running sessions',
+          config: '',
+        },
+      ],
     })
   },
 })
@@ -93,9 +105,12 @@ function killOf(s: Session, id: number, fleet: Fleet): Kill | null {
   if (id === 0) return null
   const close = s.ending.first!.at
   // Ids are the server's own: the KILL must have gone to this server, or through a proxy that leads there.
-  const sameServer = (k: Kill): boolean => k.by.server === s.server || k.by.serverIp === s.clientIp || k.by.serverIp === s.serverIp
+  const sameServer = (k: Kill): boolean =>
+    k.by.server === s.server || k.by.serverIp === s.clientIp || k.by.serverIp === s.serverIp
   return (
-    fleet.kills(id).find((k) => !k.query && k.by !== s && k.at <= close && close - k.at <= KILL_TO_CLOSE && sameServer(k)) ?? null
+    fleet
+      .kills(id)
+      .find((k) => !k.query && k.by !== s && k.at <= close && close - k.at <= KILL_TO_CLOSE && sameServer(k)) ?? null
   )
 }
 
@@ -109,4 +124,11 @@ function namedError(s: Session, close: number, fleet: Fleet): ErrorFact | null {
 
 /** Another connection, begun before, still hears the server afterwards. */
 const livesOn = (s: Session, close: number, fleet: Fleet): boolean =>
-  fleet.sessions.some((t) => t !== s && t.server === s.server && t.input === s.input && t.startAt < close && t.sides[SERVER].lastDataAt > close + NS_PER_SECOND / 10)
+  fleet.sessions.some(
+    (t) =>
+      t !== s &&
+      t.server === s.server &&
+      t.input === s.input &&
+      t.startAt < close &&
+      t.sides[SERVER].lastDataAt > close + NS_PER_SECOND / 10,
+  )

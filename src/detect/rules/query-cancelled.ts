@@ -25,10 +25,20 @@ export default defineRule({
     what: 'The server answered a statement with 1317, 1969 or 3024 (a proxy with 1907) and the connection stayed usable.',
     why: 'Applications report it as a failure, but no connection broke: a driver’s query timeout, an administrator’s KILL QUERY or the server’s own statement timer ended the statement.',
     cannotTell: 'Who sent KILL QUERY when it went over a Unix socket or from a host outside the capture.',
-    fix: [{ text: 'Raise the timer that fired, or make the statement faster', config: 'driver query timeout; max_execution_time; max_statement_time; mysql-default_query_timeout (ProxySQL)' }],
+    fix: [
+      {
+        text: 'Raise the timer that fired, or make the statement faster',
+        config: 'driver query timeout; max_execution_time; max_statement_time; mysql-default_query_timeout (ProxySQL)',
+      },
+    ],
     needs: ['mysql'],
     quiet: ['1317 followed by the close of the connection (connection-killed)', 'ordinary SQL errors'],
-    references: [{ title: 'MySQL manual: max_execution_time', url: 'https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_max_execution_time' }],
+    references: [
+      {
+        title: 'MySQL manual: max_execution_time',
+        url: 'https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_max_execution_time',
+      },
+    ],
     detail: {
       code: 'the error code of the answer',
       timer: 'the timer that the code names, null when the statement was killed by somebody',
@@ -42,7 +52,9 @@ export default defineRule({
       const timer = CANCELLED.get(e.code)
       if (timer === undefined || e.phase !== 'reply' || closedRightAfter(s, e)) continue
       const kill = timer === '' ? killQuery(s, e, ctx.fleet) : null
-      const evidence: RuleEvidence[] = [{ kind: 'frames', frames: [e.frame], says: `the server answered ${e.code} ${e.message}` }]
+      const evidence: RuleEvidence[] = [
+        { kind: 'frames', frames: [e.frame], says: `the server answered ${e.code} ${e.message}` },
+      ]
       if (kill !== null) {
         evidence.unshift({
           kind: 'frames',

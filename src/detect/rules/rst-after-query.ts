@@ -289,7 +289,9 @@ function title(
   const who = `${culprit.product ?? (culprit.role === 'proxy' ? 'the proxy' : 'the server')} ${culprit.address}`
   const n = all.length
   // A command that a proxy had handed on is one command on two legs.
-  const lost = all.filter((v) => v.command !== null && !all.some((w) => w.command !== null && w.session === fleet.frontLeg(v.session)))
+  const lost = all.filter(
+    (v) => v.command !== null && !all.some((w) => w.command !== null && w.session === fleet.frontLeg(v.session)),
+  )
   const lostWords = lost.length === 1 ? `1 ${commandName(lost[0]!)}` : `${lost.length} commands`
   const said = serverError === null ? '' : ` (error ${serverError.code})`
   const verb = all.every((v) => v.detail['close'] === 'rst') ? 'reset' : 'closed'
