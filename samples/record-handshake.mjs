@@ -17,7 +17,9 @@ import mysql from 'mysql2/promise'
 
 const HERE = dirname(fileURLToPath(import.meta.url))
 const SPACE = 'mysqlconn-samples'
-const [APP, CHECKER, PROXY, DEAD_PROXY, BLIND_PROXY, DB, NOBODY, HOLE] = [10, 11, 20, 21, 22, 30, 31, 32].map((n) => `10.9.0.${n}`)
+const [APP, CHECKER, PROXY, DEAD_PROXY, BLIND_PROXY, DB, NOBODY, HOLE] = [10, 11, 20, 21, 22, 30, 31, 32].map(
+  (n) => `10.9.0.${n}`,
+)
 
 const HAPROXY = `
 defaults
@@ -115,7 +117,11 @@ const CASES = {
   // SYNs vanish: a client tries directly, and two through HAProxy, one of which does not wait that long.
   async 'connect-timeout'() {
     await healthy()
-    await Promise.all([connect(HOLE, { connectTimeout: 4000 }), connect(BLIND_PROXY), connect(BLIND_PROXY, { connectTimeout: 1500 })])
+    await Promise.all([
+      connect(HOLE, { connectTimeout: 4000 }),
+      connect(BLIND_PROXY),
+      connect(BLIND_PROXY, { connectTimeout: 1500 }),
+    ])
     await sleep(3500)
     await healthy()
   },
@@ -149,12 +155,33 @@ const ended = (child) => new Promise((resolve) => (child.exitCode === null ? chi
 
 async function server(dir) {
   const data = join(dir, 'data')
-  run('mariadb-install-db', '--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db', '--user=root')
-  const args = ['--no-defaults', '--user=root', `--datadir=${data}`, `--socket=${join(dir, 's')}`, `--pid-file=${join(dir, 'pid')}`]
-  args.push('--port=3306', `--bind-address=${DB}`, `--log-error=${join(dir, 'error.log')}`, '--connect-timeout=5', '--skip-name-resolve')
+  run(
+    'mariadb-install-db',
+    '--no-defaults',
+    `--datadir=${data}`,
+    '--auth-root-authentication-method=normal',
+    '--skip-test-db',
+    '--user=root',
+  )
+  const args = [
+    '--no-defaults',
+    '--user=root',
+    `--datadir=${data}`,
+    `--socket=${join(dir, 's')}`,
+    `--pid-file=${join(dir, 'pid')}`,
+  ]
+  args.push(
+    '--port=3306',
+    `--bind-address=${DB}`,
+    `--log-error=${join(dir, 'error.log')}`,
+    '--connect-timeout=5',
+    '--skip-name-resolve',
+  )
   const child = spawn('/usr/sbin/mariadbd', args, { stdio: 'ignore' })
   for (let i = 0; i < 100; i++) {
-    const root = await mysql.createConnection({ socketPath: join(dir, 's'), user: 'root', multipleStatements: true }).catch(() => null)
+    const root = await mysql
+      .createConnection({ socketPath: join(dir, 's'), user: 'root', multipleStatements: true })
+      .catch(() => null)
     if (root === null) {
       await sleep(200)
       continue
@@ -170,7 +197,9 @@ async function server(dir) {
 async function record(name) {
   const file = join(HERE, name, 'capture.pcap')
   mkdirSync(dirname(file), { recursive: true })
-  const tcpdump = spawn('tcpdump', ['-i', 'lo', '-U', '--immediate-mode', '-w', file, '-Z', 'root', 'tcp'], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const tcpdump = spawn('tcpdump', ['-i', 'lo', '-U', '--immediate-mode', '-w', file, '-Z', 'root', 'tcp'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   await new Promise((resolve) => tcpdump.stderr.once('data', resolve))
   await sleep(300)
   console.log(name)
@@ -182,7 +211,8 @@ async function record(name) {
 
 async function inside(names) {
   run('ip', 'link', 'set', 'lo', 'up')
-  for (const ip of [APP, CHECKER, PROXY, DEAD_PROXY, BLIND_PROXY, DB, NOBODY, HOLE]) run('ip', 'addr', 'add', `${ip}/24`, 'dev', 'lo')
+  for (const ip of [APP, CHECKER, PROXY, DEAD_PROXY, BLIND_PROXY, DB, NOBODY, HOLE])
+    run('ip', 'addr', 'add', `${ip}/24`, 'dev', 'lo')
   run('iptables', '-A', 'INPUT', '-d', HOLE, '-p', 'tcp', '-j', 'DROP')
   const dir = mkdtempSync(join(tmpdir(), 'sample-'))
   writeFileSync(join(dir, 'haproxy.cfg'), HAPROXY)
@@ -200,10 +230,13 @@ async function inside(names) {
 const names = process.argv.slice(2)
 if (names[0] === '--inside') await inside(names.slice(1))
 else {
-  for (const name of names) if (CASES[name] === undefined) throw new Error(`no case '${name}': ${Object.keys(CASES).join(', ')}`)
+  for (const name of names)
+    if (CASES[name] === undefined) throw new Error(`no case '${name}': ${Object.keys(CASES).join(', ')}`)
   run('ip', 'netns', 'add', SPACE)
   try {
-    spawnSync('ip', ['netns', 'exec', SPACE, process.execPath, fileURLToPath(import.meta.url), '--inside', ...names], { stdio: 'inherit' })
+    spawnSync('ip', ['netns', 'exec', SPACE, process.execPath, fileURLToPath(import.meta.url), '--inside', ...names], {
+      stdio: 'inherit',
+    })
   } finally {
     run('ip', 'netns', 'delete', SPACE)
   }

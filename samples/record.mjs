@@ -15,7 +15,14 @@ import mysql from 'mysql2/promise'
 
 const HERE = dirname(fileURLToPath(import.meta.url))
 const PORT = 33306
-const at = (more = {}) => ({ host: '127.0.0.1', port: PORT, user: 'app', password: 'secret', database: 'shop', ...more })
+const at = (more = {}) => ({
+  host: '127.0.0.1',
+  port: PORT,
+  user: 'app',
+  password: 'secret',
+  database: 'shop',
+  ...more,
+})
 const connect = (more) => mysql.createConnection(at(more))
 const quiet = (promise) => promise.catch((e) => console.log(`  the client got: ${e.code ?? e.message}`))
 
@@ -40,7 +47,9 @@ const CASES = {
   // A worker with two connections is killed with SIGKILL: one runs an UPDATE, one holds an open transaction.
   async 'client-vanished'() {
     const steady = await connect()
-    const child = spawn(process.execPath, [fileURLToPath(import.meta.url), '--worker'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [fileURLToPath(import.meta.url), '--worker'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     await new Promise((resolve) => child.stdout.once('data', resolve))
     await steady.query('SELECT COUNT(*) FROM orders')
     await sleep(1234)
@@ -77,16 +86,35 @@ const run = (command, args) => {
   const r = spawnSync(command, args, { encoding: 'utf8' })
   if (r.status !== 0) throw new Error(`${command}: ${r.stderr || r.error}`)
 }
-const ended = (child) => new Promise((resolve) => child.exitCode === null ? child.once('exit', resolve) : resolve())
+const ended = (child) => new Promise((resolve) => (child.exitCode === null ? child.once('exit', resolve) : resolve()))
 
 async function server(dir) {
   const data = join(dir, 'data')
-  run('mariadb-install-db', ['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db', '--user=root'])
-  const args = ['--no-defaults', '--user=root', `--datadir=${data}`, `--socket=${join(dir, 's')}`, `--pid-file=${join(dir, 'pid')}`]
-  args.push(`--port=${PORT}`, '--bind-address=127.0.0.1', `--log-error=${join(dir, 'error.log')}`, '--skip-name-resolve')
+  run('mariadb-install-db', [
+    '--no-defaults',
+    `--datadir=${data}`,
+    '--auth-root-authentication-method=normal',
+    '--skip-test-db',
+    '--user=root',
+  ])
+  const args = [
+    '--no-defaults',
+    '--user=root',
+    `--datadir=${data}`,
+    `--socket=${join(dir, 's')}`,
+    `--pid-file=${join(dir, 'pid')}`,
+  ]
+  args.push(
+    `--port=${PORT}`,
+    '--bind-address=127.0.0.1',
+    `--log-error=${join(dir, 'error.log')}`,
+    '--skip-name-resolve',
+  )
   const child = spawn('/usr/sbin/mariadbd', args, { stdio: 'ignore' })
   for (let i = 0; i < 100; i++) {
-    const root = await mysql.createConnection({ socketPath: join(dir, 's'), user: 'root', multipleStatements: true }).catch(() => null)
+    const root = await mysql
+      .createConnection({ socketPath: join(dir, 's'), user: 'root', multipleStatements: true })
+      .catch(() => null)
     if (root === null) {
       await sleep(200)
       continue
@@ -105,7 +133,11 @@ async function record(name) {
   const dir = mkdtempSync(join(tmpdir(), 'sample-'))
   const mariadbd = await server(dir)
   const file = join(HERE, name, 'capture.pcap')
-  const tcpdump = spawn('tcpdump', ['-i', 'lo', '-U', '--immediate-mode', '-w', file, '-Z', 'root', `tcp port ${PORT}`], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const tcpdump = spawn(
+    'tcpdump',
+    ['-i', 'lo', '-U', '--immediate-mode', '-w', file, '-Z', 'root', `tcp port ${PORT}`],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  )
   await new Promise((resolve) => tcpdump.stderr.once('data', resolve))
   await sleep(300)
   console.log(name)

@@ -91,6 +91,9 @@ export class Run {
     const order = new Map(this.inputs.map((i, n) => [i.name, n]))
     const rank = (s: Session): number => order.get(s.input) ?? 0
     const clocks = this.setClocks()
+    // An address that nobody has is harmless; a name that is neither is a slip.
+    for (const name of Object.keys(this.options.roles ?? {}))
+      if (!/^[\d.]+$|:/.test(name)) this.nameOfInput(name, 'role')
     const inRange = this.range()
     const sessions = this.kept
       .filter((s) => s.endAt >= inRange.since && s.startAt < inRange.until)

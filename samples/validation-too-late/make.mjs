@@ -25,13 +25,32 @@ const ended = (child) => new Promise((resolve) => (child.exitCode === null ? chi
 
 async function database(dir) {
   const data = join(dir, 'data')
-  spawnSync('mariadb-install-db', ['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db', '--user=root'])
+  spawnSync('mariadb-install-db', [
+    '--no-defaults',
+    `--datadir=${data}`,
+    '--auth-root-authentication-method=normal',
+    '--skip-test-db',
+    '--user=root',
+  ])
   const socket = join(dir, 's')
-  const args = ['--no-defaults', '--user=root', `--datadir=${data}`, `--socket=${socket}`, `--pid-file=${join(dir, 'pid')}`]
-  args.push(`--port=${PORT}`, `--bind-address=${DATABASE}`, `--log-error=${join(dir, 'error.log')}`, '--skip-name-resolve')
+  const args = [
+    '--no-defaults',
+    '--user=root',
+    `--datadir=${data}`,
+    `--socket=${socket}`,
+    `--pid-file=${join(dir, 'pid')}`,
+  ]
+  args.push(
+    `--port=${PORT}`,
+    `--bind-address=${DATABASE}`,
+    `--log-error=${join(dir, 'error.log')}`,
+    '--skip-name-resolve',
+  )
   const child = spawn('/usr/sbin/mariadbd', args, { stdio: 'ignore' })
   for (let i = 0; i < 100; i++) {
-    const root = await mysql.createConnection({ socketPath: socket, user: 'root', multipleStatements: true }).catch(() => null)
+    const root = await mysql
+      .createConnection({ socketPath: socket, user: 'root', multipleStatements: true })
+      .catch(() => null)
     if (root !== null) {
       await root.query(`CREATE DATABASE shop; CREATE USER app@'${PROXY}' IDENTIFIED BY 'secret'; GRANT ALL ON shop.* TO app@'${PROXY}';
         CREATE TABLE shop.orders (id INT PRIMARY KEY, qty INT); INSERT INTO shop.orders VALUES (1, 10), (2, 20)`)
@@ -88,7 +107,9 @@ async function worker() {
   idle.on('error', () => {})
   await idle.query('SELECT qty FROM orders WHERE id = 1')
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5000)
-  await idle.query('UPDATE orders SET qty = qty - 1 WHERE id = 1').catch((e) => console.log(`  the client got: ${e.code ?? e.message}`))
+  await idle
+    .query('UPDATE orders SET qty = qty - 1 WHERE id = 1')
+    .catch((e) => console.log(`  the client got: ${e.code ?? e.message}`))
 }
 
 if (process.argv[2] === '--worker') {
@@ -98,12 +119,20 @@ if (process.argv[2] === '--worker') {
 const dir = mkdtempSync(join(tmpdir(), 'sample-'))
 const mariadbd = await database(dir)
 const haproxy = proxy(dir)
-const tcpdump = spawn('tcpdump', ['-i', 'lo', '-U', '--immediate-mode', '-w', join(HERE, 'capture.pcap'), '-Z', 'root', `tcp port ${PORT}`], { stdio: ['ignore', 'ignore', 'pipe'] })
+const tcpdump = spawn(
+  'tcpdump',
+  ['-i', 'lo', '-U', '--immediate-mode', '-w', join(HERE, 'capture.pcap'), '-Z', 'root', `tcp port ${PORT}`],
+  { stdio: ['ignore', 'ignore', 'pipe'] },
+)
 await new Promise((resolve) => tcpdump.stderr.once('data', resolve))
 await sleep(500)
 await story()
 await sleep(500)
-for (const [child, signal] of [[tcpdump, 'SIGINT'], [haproxy, 'SIGTERM'], [mariadbd, 'SIGTERM']]) {
+for (const [child, signal] of [
+  [tcpdump, 'SIGINT'],
+  [haproxy, 'SIGTERM'],
+  [mariadbd, 'SIGTERM'],
+]) {
   child.kill(signal)
   await ended(child)
 }

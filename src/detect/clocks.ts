@@ -83,7 +83,10 @@ function boundsBetween(sessions: readonly Session[]): Map<string, Map<string, Bo
       const b = boundsOf(s, t)
       if (b === null) continue
       let of = found.get(s.input)
-      if (of === undefined) found.set(s.input, (of = new Map()))
+      if (of === undefined) {
+        of = new Map()
+        found.set(s.input, of)
+      }
       const list = of.get(t.input)
       if (list === undefined) of.set(t.input, [b])
       else list.push(b)

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import type { Epoch } from '../core/time.ts'
 import type { Confidence, Evidence, Finding, Occurrence, Severity } from '../report/model.ts'
 import type { Session } from '../session/session.ts'
+import { sharedTraits } from './blast-radius.ts'
 import { Fleet, type Roles } from './fleet.ts'
 import type { Rule, RuleContext, RuleEvidence, Verdict } from './rule.ts'
 import { redactSecrets } from './secrets.ts'
@@ -64,7 +65,9 @@ export function detect(
     explained,
     fleet,
   )
-  const findings = [...groups.values()].map((g) => finding(g.rule, g.verdicts, fleet, epoch))
+  const accused = new Set<Session>()
+  for (const g of groups.values()) for (const v of g.verdicts) if (v.severity !== 'info') accused.add(v.session)
+  const findings = [...groups.values()].map((g) => finding(g.rule, g.verdicts, fleet, epoch, accused))
   findings.sort(
     (a, b) =>
       SEVERITY_RANK[a.severity] - SEVERITY_RANK[b.severity] ||
@@ -75,13 +78,20 @@ export function detect(
   return { findings, fleet, bugs }
 }
 
-function finding(rule: Rule, verdicts: readonly Verdict[], fleet: Fleet, epoch: Epoch): Finding {
+function finding(
+  rule: Rule,
+  verdicts: readonly Verdict[],
+  fleet: Fleet,
+  epoch: Epoch,
+  accused: ReadonlySet<Session>,
+): Finding {
   const lead = [...verdicts].sort(
     (a, b) =>
       SEVERITY_RANK[a.severity] - SEVERITY_RANK[b.severity] ||
       CONFIDENCE_RANK[a.confidence] - CONFIDENCE_RANK[b.confidence],
   )[0]!
   const digest = createHash('sha256').update(`${rule.meta.id}\n${lead.cause}`).digest('hex').slice(0, 8)
+  const shared = lead.severity === 'info' ? [] : sharedTraits(verdicts, accused, fleet)
   return {
     id: `${rule.meta.id}:${digest}`,
     rule: rule.meta.id,
@@ -90,7 +100,7 @@ function finding(rule: Rule, verdicts: readonly Verdict[], fleet: Fleet, epoch: 
     confidence: lead.confidence,
     title: lead.title(perConnection(verdicts, fleet)),
     culprit: lead.culprit,
-    detail: lead.detail,
+    detail: shared.length === 0 ? lead.detail : { ...lead.detail, shared },
     occurrences: verdicts.map((v) => occurrence(v, epoch)),
     excluded: lead.excluded,
     remedy: lead.remedy,

@@ -69,8 +69,7 @@ export function brokenHandshake(s: Session): BrokenHandshake | null {
   if (tls === null || tls.requestFrame === 0 || tls.step === 'complete') return null
   const first = s.ending.first
   const alert = tls.alerts.find((a) => isRefusal(a) && (first === null || a.at <= first.at)) ?? null
-  if (alert !== null && alert.number >= 0)
-    return { session: s, at: alert.at, frame: alert.frame, by: alert.by, alert }
+  if (alert !== null && alert.number >= 0) return { session: s, at: alert.at, frame: alert.frame, by: alert.by, alert }
   if (first === null || hidden(s)) return null
   if (alert !== null) return { session: s, at: alert.at, frame: alert.frame, by: alert.by, alert }
   return { session: s, at: first.at, frame: first.frame, by: first.by, alert: null }
@@ -136,7 +135,12 @@ function goneAfterwards(s: Session): BrokenHandshake | null {
     return { session: s, at: first.at, frame: first.frame, by: CLIENT, alert: null }
   }
   // The login, sent with Finished, and never answered; a server that accepts the client sends tickets first.
-  if (tls.version !== 'TLSv1.3' || heard > 0 || sent > 1 || first.at - Math.max(tls.completeAt, tls.lastRecordAt[CLIENT]) > AT_ONCE)
+  if (
+    tls.version !== 'TLSv1.3' ||
+    heard > 0 ||
+    sent > 1 ||
+    first.at - Math.max(tls.completeAt, tls.lastRecordAt[CLIENT]) > AT_ONCE
+  )
     return null
   const alert = tls.alerts.find((a) => a.by === SERVER && a.number !== CLOSE_NOTIFY && a.at <= first.at) ?? null
   return { session: s, at: alert?.at ?? first.at, frame: alert?.frame ?? first.frame, by: SERVER, alert }
@@ -177,7 +181,8 @@ function reason(f: Found, certificate: TlsCertificate | null, outdated: boolean,
   if (named !== undefined) return named
   const serverEnded = f.by === SERVER
   if (serverEnded && noClientCertificate && f.alert !== null) return 'client-certificate-required'
-  if (number === HANDSHAKE_FAILURE && serverEnded) return f.session.tls!.step === 'ClientHello' ? 'no-shared-cipher' : 'other'
+  if (number === HANDSHAKE_FAILURE && serverEnded)
+    return f.session.tls!.step === 'ClientHello' ? 'no-shared-cipher' : 'other'
   const judged = certificate !== null && !serverEnded
   if (judged && outdated) return 'certificate-expired'
   const distrusts = DISTRUST.has(number) || (f.alert === null && f.afterwards)

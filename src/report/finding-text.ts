@@ -35,6 +35,7 @@ export function* findingText(
   if (first === undefined) return
   yield* chain(first, finding, sessions, style, INDENT)
   yield* rows(style, 'hit', hits(finding))
+  yield* rows(style, 'shared', shared(finding))
   yield* rows(style, 'lost', lost(first, style))
   yield* rows(style, 'because', because(first, options.explain === true), `${style.glyph.dot} `)
   if (finding.excluded.length > 0) yield* rows(style, 'not', [finding.excluded.join(` ${style.glyph.dot} `)])
@@ -109,6 +110,12 @@ function hits(finding: Finding): string[] {
   const named = hosts.slice(0, HOSTS_SHOWN).map(([host, n]) => `${host} (${grouped(n)})`)
   const rest = hosts.length > HOSTS_SHOWN ? `, and ${count(hosts.length - HOSTS_SHOWN, 'more client')}` : ''
   return [`${connections}: ${named.join(', ')}${rest}`]
+}
+
+/** What those that were hit have in common and the others have not: detail.shared. */
+function shared(finding: Finding): string[] {
+  const lines = finding.detail['shared']
+  return Array.isArray(lines) ? lines.filter((line) => typeof line === 'string') : []
 }
 
 function lost(o: Occurrence, style: Style): string[] {

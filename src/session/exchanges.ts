@@ -40,7 +40,7 @@ export function beginExchange(
   c[i] = at
   c[i + 1] = frame
   c[i + 2] = -1
-  c[i + 3] = hash * LENGTHS + (length < LONGEST ? length : LONGEST)
+  c[i + 3] = hash * LENGTHS + Math.min(length, LONGEST)
 }
 
 /** The oldest command in flight is answered; to be called before it is popped. */

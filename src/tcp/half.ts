@@ -240,7 +240,6 @@ export class Half {
   get unacknowledged(): number {
     if (!this.started) return 0
     if (!this.hasAck) return this.offset
-    const d = (this.max - this.acked) | 0
-    return d > 0 ? d : 0
+    return Math.max((this.max - this.acked) | 0, 0)
   }
 }

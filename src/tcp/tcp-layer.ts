@@ -371,7 +371,10 @@ export class TcpLayer implements SegmentSink {
       peer.firstAcked = ack
       peer.ackedFrame = s.frame
       // What the receiver has before anything of the sender was seen was sent before the capture began.
-      if (!peer.started) return this.established(conn, dir, s)
+      if (!peer.started) {
+        this.established(conn, dir, s)
+        return
+      }
       if (!peer.synSeen && seqDiff(peer.max, ack) > 0 && peer.bytes === 0) {
         peer.next = ack
         peer.max = ack

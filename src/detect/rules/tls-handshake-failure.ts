@@ -39,8 +39,14 @@ export default defineRule({
         text: 'protocol-version, no-shared-cipher: let both sides have a version and cipher in common; bring the older one up to date',
         config: 'tls_version=TLSv1.2,TLSv1.3; ssl_cipher; Connector/J tlsVersions; jdk.tls.disabledAlgorithms',
       },
-      { text: 'plaintext: a client, proxy or probe announces TLS and does not speak it: turn TLS on in it or leave SSLRequest out', config: '' },
-      { text: 'aborted, other: read what the side that closed says in its own log or exception', config: 'MySQL: log_error_verbosity=3' },
+      {
+        text: 'plaintext: a client, proxy or probe announces TLS and does not speak it: turn TLS on in it or leave SSLRequest out',
+        config: '',
+      },
+      {
+        text: 'aborted, other: read what the side that closed says in its own log or exception',
+        config: 'MySQL: log_error_verbosity=3',
+      },
     ],
     needs: ['mysql'],
     quiet: [
@@ -187,11 +193,19 @@ function evidenceOf(s: Session, f: HandshakeFailure): RuleEvidence[] {
   frames(tls.serverHelloFrame, `ServerHello: ${tls.version}, ${tls.cipher}`)
   const c = f.certificate
   if (c !== null)
-    frames(c.frame, `certificate of ${c.subject || 'an unnamed subject'}, issued by ${c.selfSigned ? 'itself' : c.issuer || 'an unnamed CA'}, valid ${c.notBefore} to ${c.notAfter}`)
-  if (f.noClientCertificate) frames(tls.certificates.find((x) => x.chainLength === 0)!.frame, 'the client was asked for a certificate and sent none')
+    frames(
+      c.frame,
+      `certificate of ${c.subject || 'an unnamed subject'}, issued by ${c.selfSigned ? 'itself' : c.issuer || 'an unnamed CA'}, valid ${c.notBefore} to ${c.notAfter}`,
+    )
+  if (f.noClientCertificate)
+    frames(
+      tls.certificates.find((x) => x.chainLength === 0)!.frame,
+      'the client was asked for a certificate and sent none',
+    )
   if (tls.completeFrame > 0) frames(tls.completeFrame, 'the handshake is finished')
   if (f.plaintext !== null) frames(f.plaintext.frame, `no TLS: ${PLAIN[f.plaintext.kind] ?? 'plain text'}`)
-  if (f.alert !== null) frames(f.alert.frame, `alert ${f.alert.description} from ${f.by === CLIENT ? root.client : root.server}`)
+  if (f.alert !== null)
+    frames(f.alert.frame, `alert ${f.alert.description} from ${f.by === CLIENT ? root.client : root.server}`)
   const error = tls.plaintext.find((p) => p.kind === 'ERR_Packet' && p.by !== CLIENT)
   if (error !== undefined) frames(error.frame, `the server says in plain text: ${error.code} ${error.message}`)
   if (root.ending.first !== null) out.push({ ...closeEvidence(root, root.ending.first), of: root })
@@ -210,7 +224,8 @@ function excludedOf(f: HandshakeFailure): string[] {
   const { session } = f
   const out = networkExcluded(session)
   const first = session.ending.first
-  if (first !== null) out.push(`a timer: the close came ${formatDuration(first.silence)} after the last packet of the handshake`)
+  if (first !== null)
+    out.push(`a timer: the close came ${formatDuration(first.silence)} after the last packet of the handshake`)
   if (!f.afterwards) out.push('a refused login: none was sent in TLS')
   return out
 }
