@@ -13,7 +13,20 @@ import { Run } from './run.ts'
  * report that says so. Synchronous: zstd-compressed MySQL needs `initZstd()` beforehand.
  */
 export function analyzeBuffer(name: string, bytes: Uint8Array, options: AnalyzeOptions = {}): Report {
+  return analyzeBuffers([{ name, bytes }], options)
+}
+
+/** The same for several captures, as `analyze` takes several files; their names must differ. */
+export function analyzeBuffers(
+  inputs: readonly { name: string; bytes: Uint8Array }[],
+  options: AnalyzeOptions = {},
+): Report {
   const run = new Run(options)
+  for (const { name, bytes } of inputs) read(run, name, bytes)
+  return run.report()
+}
+
+function read(run: Run, name: string, bytes: Uint8Array): void {
   const anomalies = new AnomalyLog()
   const kind = sniff(bytes).kind
   if (kind !== 'pcap' && kind !== 'pcapng') {
@@ -24,7 +37,7 @@ export function analyzeBuffer(name: string, bytes: Uint8Array, options: AnalyzeO
       anomalies.note('input.unrecognised')
       run.addOther(name, name, 'log', kind, bytes.length, anomalies)
     }
-    return run.report()
+    return
   }
   const chain = run.chain(name, { locate: (frame) => ({ input: name, frame }) })
   const Reader = kind === 'pcap' ? PcapReader : PcapngReader
@@ -36,5 +49,4 @@ export function analyzeBuffer(name: string, bytes: Uint8Array, options: AnalyzeO
   info.bytes = bytes.length
   if (info.packets === 0) anomalies.note('capture.empty')
   run.addCapture(name, name, info, anomalies, chain)
-  return run.report()
 }

@@ -1,5 +1,6 @@
 /** The bytes of an input as they are stored, from a file or a stream; the errors of opening and reading it in plain words. */
 import { closeSync, fstatSync, openSync, read, readSync, type Stats } from 'node:fs'
+import process from 'node:process'
 import { MysqlconnError } from '../core/errors.ts'
 
 /** The name of standard input among the inputs. */
@@ -15,6 +16,9 @@ export class RawInput {
   position = 0
   private fd: number
   private kept = new Uint8Array(0)
+  /** Chunks of standard input, and what is left of the last one. */
+  private chunks: AsyncIterator<Buffer> | null = null
+  private rest: Uint8Array = new Uint8Array(0)
 
   constructor(path: string) {
     this.path = path
@@ -86,20 +90,35 @@ export class RawInput {
   }
 
   private async receive(into: Uint8Array, at: number): Promise<number> {
-    for (;;) {
-      const answer = await new Promise<number | NodeJS.ErrnoException>((resolve) => {
-        read(this.fd, into, at, into.length - at, null, (error, bytes) => resolve(error ?? bytes))
-      })
-      if (typeof answer === 'number') return answer
-      // A terminal or a pipe in non-blocking mode has nothing at the moment; EOF is Windows' word for a closed pipe.
-      if (answer.code === 'EOF') return 0
-      if (answer.code !== 'EAGAIN') throw cannotOpen(this.path, answer)
-      await new Promise((resolve) => setTimeout(resolve, 10))
+    if (this.path === STDIN) return this.receiveStdin(into, at)
+    const answer = await new Promise<number | NodeJS.ErrnoException>((resolve) => {
+      read(this.fd, into, at, into.length - at, null, (error, bytes) => resolve(error ?? bytes))
+    })
+    if (typeof answer === 'number') return answer
+    throw cannotOpen(this.path, answer)
+  }
+
+  /** Standard input as a stream: a blocking read of it could not be given up when the user interrupts. */
+  private async receiveStdin(into: Uint8Array, at: number): Promise<number> {
+    this.chunks ??= process.stdin[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+    if (this.rest.length === 0) {
+      try {
+        const next = await this.chunks.next()
+        if (next.done === true) return 0
+        this.rest = next.value
+      } catch (error) {
+        throw cannotOpen(this.path, error)
+      }
     }
+    const bytes = Math.min(this.rest.length, into.length - at)
+    into.set(this.rest.subarray(0, bytes), at)
+    this.rest = this.rest.subarray(bytes)
+    return bytes
   }
 
   close(): void {
     if (this.fd > 0) closeSync(this.fd)
+    if (this.chunks !== null) process.stdin.destroy()
     this.fd = -1
   }
 }

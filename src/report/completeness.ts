@@ -25,7 +25,6 @@ const NOT_ITS_FAULT: ReadonlySet<AnomalyName> = new Set<AnomalyName>([
 
 /** Said with their share of all sessions in Summary.blind, so the text need not say them again. */
 const SAID_IN_WORDS: ReadonlySet<AnomalyName> = new Set<AnomalyName>([
-  'capture.one-direction',
   'capture.midstream',
   'capture.tls-no-keys',
   'capture.no-mysql',

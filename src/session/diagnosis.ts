@@ -8,17 +8,16 @@ export function noteLimits(s: Session, log: AnomalyLog): void {
   const missing = missingDirection(s)
   if (missing !== null)
     log.note('capture.one-direction', s.firstFrame, () => `${s.id}: nothing from the ${sideName(missing)}`)
-  const [c, v] = s.sides
-  if (missing === null && c.lostBytes + v.lostBytes > 0) {
-    const frames = [c.lostFrame, v.lostFrame].filter((f) => f > 0)
-    log.note(
-      'capture.lost-segments',
-      frames.length === 0 ? s.firstFrame : Math.min(...frames),
-      () => `${s.id}: ${c.lostBytes} bytes of the client, ${v.lostBytes} of the server`,
-    )
-  }
+  if (missing === null) for (const dir of [CLIENT, SERVER] as const) noteLost(s, dir, log)
   if (begunBefore(s)) log.note('capture.midstream', s.firstFrame, () => s.id)
   if (isOpaque(s)) log.note('capture.tls-no-keys', s.firstFrame, () => s.id)
+}
+
+function noteLost(s: Session, dir: Direction, log: AnomalyLog): void {
+  const side = s.sides[dir]
+  // What never arrived was lost by the network.
+  if (side.lostBytes === 0 || side.missingBytes > 0) return
+  log.note('capture.lost-segments', side.lostFrame, () => `${s.id}: ${side.lostBytes} bytes of the ${sideName(dir)}`)
 }
 
 /** The side of which nothing was captured although it spoke; null when there is none. */

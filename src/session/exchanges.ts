@@ -56,7 +56,7 @@ export function textHash(op: number, buf: Uint8Array, start: number, end: number
   let h = Math.imul(op ^ 0x811c9dc5, 0x01000193) ^ total
   const head = end - start < HASHED ? end : start + HASHED
   for (let i = start; i < head; i++) h = Math.imul(h ^ buf[i]!, 0x01000193)
-  const tail = end - HASHED > head ? end - HASHED : head
+  const tail = Math.max(end - HASHED, head)
   for (let i = tail; i < end; i++) h = Math.imul(h ^ buf[i]!, 0x01000193)
   h = (h ^ (h >>> 15)) >>> 0
   return h === 0 ? 1 : h

@@ -371,6 +371,12 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
   }
 
   unreadable(dir: Direction, what: string, at: Instant, frame: number): void {
+    // A TLS record where a connection begun before the capture is first seen: its handshake is over.
+    if (what === 'tls' && this.tls === null && this.conn.synFrame === 0) {
+      this.begin()
+      this.tls = new TlsFactsRecorder(this, this.conn, 0, 0, true)
+      return
+    }
     if (this.unreadables.length < UNREADABLE_KEPT) this.unreadables = [...this.unreadables, { dir, what, frame }]
     this.event(EventKind.unreadable, dir, at, frame, 0)
     this.trace?.add('mysql', dir, at, frame, 'unreadable', what, true)
@@ -395,6 +401,13 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
   }
 
   // ---- shared with the tls facts
+
+  /** COM_QUIT in plain text behind TLS records: an orderly close where nothing was waited for. */
+  plainQuit(at: Instant, frame: number): void {
+    if (this.inFlight > 0) return
+    this.quitFrame = frame
+    this.quitAt = at
+  }
 
   /**
    * An opaque request (dir client) or answer in TLS: the only facts about commands that need no keys. By its size a request

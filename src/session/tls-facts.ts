@@ -53,13 +53,19 @@ export class TlsFactsRecorder implements TlsListener {
   private readonly lastLength: [number, number] = [0, 0]
   private helloSeen = false
 
-  /** `requestFrame`, `requestAt`: MySQL's SSLRequest, 0 when there was none. */
-  constructor(recorder: SessionRecorder, conn: Connection, requestFrame = 0, requestAt: Instant = 0) {
+  /** `requestFrame`, `requestAt`: MySQL's SSLRequest, 0 when there was none. `midstream`: TLS was under way when the capture began. */
+  constructor(
+    recorder: SessionRecorder,
+    conn: Connection,
+    requestFrame = 0,
+    requestAt: Instant = 0,
+    midstream = false,
+  ) {
     this.requestFrame = requestFrame
     this.requestAt = requestAt
     this.recorder = recorder
     this.conn = conn
-    this.tracker = new TlsTracker(this)
+    this.tracker = new TlsTracker(this, midstream)
   }
 
   data(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
@@ -137,6 +143,7 @@ export class TlsFactsRecorder implements TlsListener {
 
   notTls(dir: Direction, firstBytes: string, at: Instant, frame: number): void {
     const text = plaintextKind(firstBytes)
+    if (text.kind === 'COM_QUIT' && dir === CLIENT) this.recorder.plainQuit(at, frame)
     if (this.plaintext.length < PLAINTEXT_KEPT) {
       const error = text.kind === 'ERR_Packet' ? text : { code: 0, message: '' }
       this.plaintext = [
@@ -204,6 +211,7 @@ export class TlsFactsRecorder implements TlsListener {
   /** Whether a record holds exactly so many bytes: RFC 8446 5.2, RFC 5288 3 (GCM: nonce and tag), RFC 7905 2 (ChaCha20: tag). */
   private holds(length: number, bytes: number): boolean {
     if (this.version === TLS13) return length === bytes + 1 + 16
+    if (this.version === null && length === bytes + 1 + 16) return true
     return length === bytes + 8 + 16 || length === bytes + 16
   }
 

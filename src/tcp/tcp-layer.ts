@@ -13,6 +13,7 @@ import { ACK, FIN, type IcmpErrorView, RST, type SegmentSink, type SegmentView, 
 import { Connection, type ResetFact, type RoleBy, Seen, TcpFact } from './connection.ts'
 import { ConnectionTable, FORGOTTEN } from './connection-table.ts'
 import type { Half } from './half.ts'
+import { beginHalf, completeHandshake, seeSyn } from './handshake.ts'
 import {
   ACKED,
   ACKED_FRAME,
@@ -38,7 +39,7 @@ import {
   WINDOW,
   ZERO_WINDOW,
 } from './hot.ts'
-import { readSynOptions, sackBlocks } from './options.ts'
+import { sackBlocks } from './options.ts'
 import { type Budget, keepAlive, Reassembly } from './reassembly.ts'
 import { judgeReset } from './reset.ts'
 import { seqDiff } from './seq.ts'
@@ -271,9 +272,9 @@ export class TcpLayer implements SegmentSink {
     const syn = (flags & SYN) !== 0
     let seq = s.seq | 0
     if (conn.killer !== null && conn.killer.dir === dir && !syn) followed(conn.killer, s)
-    if (!me.started) this.start(conn, dir, me, s, syn, seq)
+    if (!me.started) beginHalf(conn, dir, me, s, syn, seq)
     if (syn) {
-      this.syn(conn, dir, me, s, seq)
+      seeSyn(conn, dir, me, s, seq)
       seq = (seq + 1) | 0
     }
     if ((flags & ACK) !== 0) {
@@ -315,54 +316,6 @@ export class TcpLayer implements SegmentSink {
     return seqDiff(c.max, c.acked) > 0 || seqDiff(s.max, s.acked) > 0
   }
 
-  private start(conn: Connection, dir: Direction, me: Half, s: SegmentView, syn: boolean, seq: number): void {
-    me.started = true
-    me.firstAt = s.at
-    me.firstFrame = s.frame
-    me.isn = syn ? seq : (seq - 1) | 0
-    me.next = syn ? (seq + 1) | 0 : seq
-    me.max = me.next
-    if (
-      !syn &&
-      s.dataLength <= 1 &&
-      conn.halves[dir ^ 1]!.hasAck === false &&
-      me.hasAck &&
-      seqDiff(seq, me.acked) === 1
-    ) {
-      // The first thing seen is a keep-alive: the next real byte comes one later.
-      me.next = me.acked
-      me.max = me.acked
-    }
-  }
-
-  private syn(conn: Connection, dir: Direction, me: Half, s: SegmentView, seq: number): void {
-    const first = !me.synSeen
-    if (first) {
-      me.synSeen = true
-      if (me.bytes === 0) {
-        me.isn = seq
-        me.next = (seq + 1) | 0
-        me.max = me.next
-      }
-      readSynOptions(s, me)
-    }
-    if ((s.flags & ACK) === 0) {
-      conn.letter(Seen.s, 's', dir)
-      if (conn.synFrame === 0) {
-        conn.synFrame = s.frame
-        conn.synAt = s.at
-      } else {
-        conn.synRetransmissions++
-      }
-    } else {
-      conn.letter(Seen.h, 'h', dir)
-      if (conn.synAckFrame === 0) {
-        conn.synAckFrame = s.frame
-        conn.synAckAt = s.at
-      }
-    }
-  }
-
   private acknowledge(conn: Connection, dir: Direction, peer: Half, s: SegmentView): void {
     const ack = s.ack | 0
     if (!peer.hasAck) {
@@ -372,7 +325,7 @@ export class TcpLayer implements SegmentSink {
       peer.ackedFrame = s.frame
       // What the receiver has before anything of the sender was seen was sent before the capture began.
       if (!peer.started) {
-        this.established(conn, dir, s)
+        completeHandshake(conn, dir, s)
         return
       }
       if (!peer.synSeen && seqDiff(peer.max, ack) > 0 && peer.bytes === 0) {
@@ -388,13 +341,7 @@ export class TcpLayer implements SegmentSink {
       peer.finAcked = true
       this.maybeClosed(conn, s.at)
     }
-    this.established(conn, dir, s)
-  }
-
-  private established(conn: Connection, dir: Direction, s: SegmentView): void {
-    if (conn.establishedFrame !== 0 || dir !== CLIENT || conn.synAckFrame === 0 || (s.flags & SYN) !== 0) return
-    conn.establishedFrame = s.frame
-    conn.establishedAt = s.at
+    completeHandshake(conn, dir, s)
   }
 
   private fin(conn: Connection, dir: Direction, me: Half, s: SegmentView, seq: number): void {

@@ -27,6 +27,10 @@ import rstAfterQuery from './rst-after-query.ts'
 import serverCrash from './server-crash.ts'
 import serverShutdown from './server-shutdown.ts'
 import silentDrop from './silent-drop.ts'
+import tlsErrorQueue from './tls-error-queue.ts'
+import tlsHandshakeFailure from './tls-handshake-failure.ts'
+import tlsPlaintextQuit from './tls-plaintext-quit.ts'
+import tlsRequired from './tls-required.ts'
 import tooManyConnections from './too-many-connections.ts'
 import validationTooLate from './validation-too-late.ts'
 import validationWrongConnection from './validation-wrong-connection.ts'
@@ -38,15 +42,18 @@ export const RULES: readonly Rule[] = [
   hostBlocked,
   tooManyConnections,
   handshakeTimeout,
+  tlsRequired,
   authFailed,
   connectRefused,
   connectTimeout,
+  tlsHandshakeFailure,
   probeWithoutHandshake,
   connectionKilled,
   packetTooLarge,
   netWriteTimeout,
   serverShutdown,
   serverCrash,
+  tlsErrorQueue,
   proxyShutdown,
   pmtuBlackHole,
   silentDrop,
@@ -61,6 +68,7 @@ export const RULES: readonly Rule[] = [
   clientVanished,
   rstAfterQuery,
   clientNoQuit,
+  tlsPlaintextQuit,
   queryCancelled,
   portReuse,
   packetLoss,
