@@ -21,8 +21,9 @@ export interface Exchange {
 /** Lengths are kept in 20 bits. */
 export const LONGEST = 0xfffff
 const LENGTHS = LONGEST + 1
-/** Bytes of a statement that are hashed, at its begin and at its end. */
-const HASHED = 64
+/** Bytes of a statement that are hashed, at its begin and at its end: enough with its length, since only statements within the
+ *  same moment are compared. */
+const HASHED = 20
 
 // hot path: no allocation per packet
 
@@ -35,7 +36,7 @@ export function beginExchange(
   hash: number,
   length: number,
 ): void {
-  const i = row * EXCHANGE_CELLS + ((rows.numbers[row * NUMBERS + PUSHED]! - 1) % EXCHANGES) * EXCHANGE_WIDTH
+  const i = row * EXCHANGE_CELLS + ((rows.numbers[row * NUMBERS + PUSHED]! - 1) & (EXCHANGES - 1)) * EXCHANGE_WIDTH
   const c = rows.exchanges
   c[i] = at
   c[i + 1] = frame
@@ -48,7 +49,9 @@ export function answerExchange(rows: SessionRows, row: number, at: Instant): voi
   const b = row * NUMBERS
   const waiting = rows.numbers[b + IN_FLIGHT]!
   if (waiting === 0 || waiting > EXCHANGES) return
-  rows.exchanges[row * EXCHANGE_CELLS + ((rows.numbers[b + PUSHED]! - waiting) % EXCHANGES) * EXCHANGE_WIDTH + 2] = at
+  rows.exchanges[
+    row * EXCHANGE_CELLS + ((rows.numbers[b + PUSHED]! - waiting) & (EXCHANGES - 1)) * EXCHANGE_WIDTH + 2
+  ] = at
 }
 
 /** Hash of a statement: its command byte, its length, its first and its last bytes. Never 0. */

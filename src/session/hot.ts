@@ -37,12 +37,14 @@ export const TEXT_MOST = TEXT - TEXT_HEAD
 export const EVENT_WIDTH = 4
 export const EVENT_CELLS = (LIMITS.timelineHead + LIMITS.timelineTail) * EVENT_WIDTH
 
-/** Last commands kept to find them again on another leg (exchanges.ts): time, frame, time of the answer, hash and length. */
+/** Last commands kept to find them again on another leg (exchanges.ts): time, frame, time of the answer, hash and length. A power of two. */
 export const EXCHANGES = 16
 export const EXCHANGE_WIDTH = 4
 export const EXCHANGE_CELLS = EXCHANGES * EXCHANGE_WIDTH
 
 const FIRST_ROWS = 64
+/** Int32Array is in the machine's own order: copying must use the same. */
+const LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 
 /** A command behind the oldest one, see commands-in-flight.ts. */
 export interface Queued {
@@ -58,6 +60,9 @@ export class SessionRows {
   text = new Uint8Array(FIRST_ROWS * TEXT)
   /** The same bytes as ints, for the lengths. */
   textInfo = new Int32Array(this.text.buffer)
+  /** The buffer that statements come from, as words: copying by bytes costs four times as much. */
+  private source: Uint8Array = this.text
+  private words: DataView = new DataView(this.text.buffer)
   /** Commands behind the oldest, for the few sessions that pipeline. */
   readonly queues = new Map<number, Queued[]>()
   events = new Float64Array(FIRST_ROWS * EVENT_CELLS)
@@ -78,6 +83,22 @@ export class SessionRows {
     this.numbers[n + ARRIVING_OP] = -1
     this.numbers[n + LAST_REPLY_AT] = Number.NEGATIVE_INFINITY
     return row
+  }
+
+  /** Copies bytes into the text at `to`, a multiple of 4; up to 3 bytes behind them may be overwritten. */
+  copyText(to: number, buf: Uint8Array, start: number, n: number): void {
+    if (buf !== this.source) {
+      this.source = buf
+      this.words = new DataView(buf.buffer, buf.byteOffset, buf.byteLength)
+    }
+    const { textInfo, words } = this
+    const whole = (n + 3) & ~3
+    if (start + whole > buf.length) {
+      for (let i = 0; i < n; i++) this.text[to + i] = buf[start + i]!
+      return
+    }
+    const first = to >> 2
+    for (let i = 0; i < whole; i += 4) textInfo[first + (i >> 2)] = words.getInt32(start + i, LITTLE)
   }
 
   release(row: number): void {

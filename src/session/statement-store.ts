@@ -21,11 +21,7 @@ export function rememberText(
   rows.textInfo[info] = n
   rows.textInfo[info + 1] = total
   if (n > TEXT_MOST) return false
-  const text = rows.text
-  const to = row * TEXT + TEXT_HEAD
-  // A native copy costs more than it saves below this length.
-  if (n <= 96) for (let i = 0; i < n; i++) text[to + i] = buf[start + i]!
-  else text.set(buf.subarray(start, end), to)
+  rows.copyText(row * TEXT + TEXT_HEAD, buf, start, n)
   return true
 }
 

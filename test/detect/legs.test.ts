@@ -39,10 +39,12 @@ const fleetOf = (plays: readonly Play[]): Fleet => {
 }
 const byPort = (f: Fleet, port: number) => f.sessions.find((s) => s.client.endsWith(`:${port}`))!
 
-let isn = 100
+let legsMade = 0
 /** A leg with sequence numbers of its own. */
-const leg = (client: string, server: string): Play =>
-  play({ client, server, isn: { client: (isn += 1000), server: (isn += 1000) } })
+function leg(client: string, server: string): Play {
+  legsMade++
+  return play({ client, server, isn: { client: 1000 + 10 * legsMade, server: 1005 + 10 * legsMade } })
+}
 const frontTo = (port: number): Play =>
   leg(`10.0.0.1:${port}`, `${PROXY_IP}:6033`).connect().login({ serverVersion: '8.0.36-proxysql' })
 const backFrom = (port: number): Play => leg(`${PROXY_IP}:${port}`, '10.0.0.2:3306').connect().login()
