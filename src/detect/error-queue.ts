@@ -226,11 +226,16 @@ function triggerOf(s: Session, opened: boolean, fleet: Fleet): Trigger | null {
   return { session: s, at: first.at, frame: first.frame, kind: 'server-close' }
 }
 
-/** The process still sends something after the last of these closes: it had not ended. */
-const livesOn = (sessions: readonly Session[], process: string, at: Instant): boolean =>
-  sessions.some(
-    (s) => s.sides[s.clientIp === process ? CLIENT : SERVER].lastDataAt > at + LIVES_ON || s.startAt > at + LIVES_ON,
+/** The process sends something after the last of these closes, or keeps connections open: it had not ended. */
+function livesOn(sessions: readonly Session[], process: string, at: Instant): boolean {
+  const after = at + LIVES_ON
+  return sessions.some(
+    (s) =>
+      s.startAt > after ||
+      s.sides[s.clientIp === process ? CLIENT : SERVER].lastDataAt > after ||
+      (s.startAt < at && s.ending.first === null && s.ending.reset === null),
   )
+}
 
 /** Sessions that the process was serving: closed by it, a request unanswered, right after the connection that carried it. */
 function servedBy(victims: readonly Victim[], accepted: readonly Session[]): Served[] {

@@ -8,16 +8,18 @@ export function noteLimits(s: Session, log: AnomalyLog): void {
   const missing = missingDirection(s)
   if (missing !== null)
     log.note('capture.one-direction', s.firstFrame, () => `${s.id}: nothing from the ${sideName(missing)}`)
-  if (missing === null) for (const dir of [CLIENT, SERVER] as const) noteLost(s, dir, log)
+  if (missing === null) noteLost(s, log)
   if (begunBefore(s)) log.note('capture.midstream', s.firstFrame, () => s.id)
   if (isOpaque(s)) log.note('capture.tls-no-keys', s.firstFrame, () => s.id)
 }
 
-function noteLost(s: Session, dir: Direction, log: AnomalyLog): void {
-  const side = s.sides[dir]
+function noteLost(s: Session, log: AnomalyLog): void {
   // What never arrived was lost by the network.
-  if (side.lostBytes === 0 || side.missingBytes > 0) return
-  log.note('capture.lost-segments', side.lostFrame, () => `${s.id}: ${side.lostBytes} bytes of the ${sideName(dir)}`)
+  const lost = ([CLIENT, SERVER] as const).filter((d) => s.sides[d].lostBytes > 0 && s.sides[d].missingBytes === 0)
+  if (lost.length === 0) return
+  const first = Math.min(...lost.map((d) => s.sides[d].lostFrame))
+  const bytes = lost.map((d) => `${s.sides[d].lostBytes} bytes of the ${sideName(d)}`)
+  log.note('capture.lost-segments', first, () => `${s.id}: ${bytes.join(', ')}`)
 }
 
 /** The side of which nothing was captured although it spoke; null when there is none. */

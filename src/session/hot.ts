@@ -38,7 +38,7 @@ export const EVENT_WIDTH = 4
 export const EVENT_CELLS = (LIMITS.timelineHead + LIMITS.timelineTail) * EVENT_WIDTH
 
 /** Last commands kept to find them again on another leg (exchanges.ts): time, frame, time of the answer, hash and length. A power of two. */
-export const EXCHANGES = 16
+export const EXCHANGES = 8
 export const EXCHANGE_WIDTH = 4
 export const EXCHANGE_CELLS = EXCHANGES * EXCHANGE_WIDTH
 

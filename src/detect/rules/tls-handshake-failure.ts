@@ -108,10 +108,19 @@ export default defineRule({
       outcome: 'none',
       evidence: evidenceOf(s, f),
       excluded: excludedOf(f),
-      remedy: this.meta.fix.filter((x) => x.text.split(':')[0]!.includes(f.reason)),
+      remedy: remedyOf(f.reason, this.meta.fix),
     })
   },
 })
+
+/** What to do about this reason: the fixes name theirs in front. */
+function remedyOf(
+  reason: Reason,
+  fix: readonly { text: string; config: string }[],
+): { text: string; config: string }[] {
+  const mine = fix.filter((x) => x.text.split(': ')[0]!.includes(reason))
+  return mine.map((x) => ({ text: capital(x.text.slice(x.text.indexOf(': ') + 2)), config: x.config }))
+}
 
 function refuserOf(f: HandshakeFailure, fleet: Fleet): Culprit {
   if (f.by !== CLIENT) return acceptingSide(f.session, fleet)
@@ -197,7 +206,7 @@ function evidenceOf(s: Session, f: HandshakeFailure): RuleEvidence[] {
       c.frame,
       `certificate of ${c.subject || 'an unnamed subject'}, issued by ${c.selfSigned ? 'itself' : c.issuer || 'an unnamed CA'}, valid ${c.notBefore} to ${c.notAfter}`,
     )
-  if (f.noClientCertificate)
+  if (f.noClientCertificate && f.by !== CLIENT)
     frames(
       tls.certificates.find((x) => x.chainLength === 0)!.frame,
       'the client was asked for a certificate and sent none',
