@@ -104,7 +104,8 @@ ${list(r.references.map((ref) => `[${ref.title}](${ref.url})`))}
 
 ${example(r)}`
   })
-  return `${GENERATED}\n# Rules\n\nThe same text as \`mysqlconn rules show ID\`.\n\n${sections.join('\n')}`
+  return `${GENERATED}\n# Rules\n\nThe same text as \`mysqlconn rules show ID\`. Besides what is listed, \`detail\` of any finding may hold \`shared\`: what the
+sessions that broke have in common and those that survived have not.\n\n${sections.join('\n')}`
 }
 
 /** What the rule's sample gives, as test/golden.test.ts holds it. */
