@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 import { setFlagsFromString } from 'node:v8'
 
-// Hardly anything that is allocated lives long: a young generation that grows, and an old one that may double before it is
-// collected, cost 50 MB on a large capture and save nothing.
+// Hardly anything that is allocated lives long: a young generation that does not grow, and an old one collected at 60 % growth,
+// hold a large capture under 150 MB instead of 200. It costs about a fifth more CPU (one
+// capture, alternating runs).
 setFlagsFromString('--semi-space-growth-factor=1')
-setFlagsFromString('--heap-growing-percent=30')
+setFlagsFromString('--heap-growing-percent=60')
 
 const { execute } = await import('@oclif/core')
 await execute({ dir: import.meta.url })
