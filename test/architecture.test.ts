@@ -27,7 +27,8 @@ const ALLOWED: Record<string, string[]> = {
 const OUTSIDE: Record<string, RegExp> = {
   capture: /^node:(fs|fs\/promises|path|stream|zlib|timers|timers\/promises|process|buffer)$/,
   logs: /^node:(fs|fs\/promises|path|zlib|buffer)$/,
-  proxy: /^node:(fs|fs\/promises|path|net|tls|crypto|dns|dns\/promises|events|timers|timers\/promises|http|os|zlib|process|child_process|buffer|stream)$/,
+  proxy:
+    /^node:(fs|fs\/promises|path|net|tls|crypto|dns|dns\/promises|events|timers|timers\/promises|http|os|zlib|process|child_process|buffer|stream)$/,
   policy: /^node:(fs|path|crypto)$/,
   mysql: /^node:zlib$/,
   tls: /^node:crypto$/,
