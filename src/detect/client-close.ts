@@ -19,8 +19,9 @@ export interface ClientClose {
   kill: Kill | null
   /** Other sessions of the same client address that closed in the same moment without COM_QUIT. */
   together: readonly Session[]
-  /** `waited` sits on a timer-like value. */
+  /** `waited` sits on a timer-like value; `whole`: on whole seconds, which chance meets half as often. */
   round: boolean
+  whole: boolean
   /** 'timeout', 'vanished' or 'no-quit': the best reading of the above. */
   reading: 'timeout' | 'vanished' | 'no-quit'
   /** Leg towards the application when this one is a proxy's server leg: the close began there. */
@@ -89,7 +90,18 @@ export function clientClose(s: Session, fleet: Fleet): ClientClose | null {
         : round
           ? 'timeout'
           : 'vanished'
-  return { first, waiting, waited, connecting, kill, together, round, reading, front }
+  return {
+    first,
+    waiting,
+    waited,
+    connecting,
+    kill,
+    together,
+    round,
+    whole: looksLikeTimer(waited, NS_PER_SECOND),
+    reading,
+    front,
+  }
 }
 
 function idle(s: Session, first: FirstClose, fleet: Fleet, front: Session | null): ClientClose {
@@ -98,7 +110,18 @@ function idle(s: Session, first: FirstClose, fleet: Fleet, front: Session | null
     .filter((t) => t !== s && !t.ending.quit && established(t))
   // An open transaction is rolled back by the server: no orderly program leaves like this.
   const reading = first.inTransaction && !fleet.isProxy(s.clientIp) ? 'vanished' : 'no-quit'
-  return { first, waiting: null, waited: 0, connecting: false, kill: null, together, round: false, reading, front }
+  return {
+    first,
+    waiting: null,
+    waited: 0,
+    connecting: false,
+    kill: null,
+    together,
+    round: false,
+    whole: false,
+    reading,
+    front,
+  }
 }
 
 /** The login had been finished, or the session was well under way when the capture began. */
@@ -125,8 +148,8 @@ function sameWait(together: readonly Session[], waited: Duration): boolean {
 }
 
 /** Timers are set to round values: whole and half seconds. A process that dies does so at any time. */
-function looksLikeTimer(waited: Duration): boolean {
+function looksLikeTimer(waited: Duration, step: Duration = TIMER_STEP): boolean {
   if (waited < SHORTEST_TIMER) return false
-  const over = (waited + TIMER_EARLY) % TIMER_STEP
+  const over = (waited + TIMER_EARLY) % step
   return over <= TIMER_LATE + TIMER_EARLY
 }

@@ -7,7 +7,9 @@
  * connection to a server and closes it itself, sooner than an answer could have come, without COM_QUIT and without an alert.
  * The server answers all the same, and the kernel of the process meets that with RST. What the process was serving goes too.
  */
+
 import { CLIENT, SERVER } from '../core/direction.ts'
+import { append } from '../core/multimap.ts'
 import { type Duration, type Instant, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
 import type { FirstClose, Session } from '../session/session.ts'
 import type { Fleet } from './fleet.ts'
@@ -110,9 +112,7 @@ function groups(sessions: readonly Session[], ip: (s: Session) => string): Reado
   const map = new Map<string, Session[]>()
   for (const s of sessions) {
     const key = `${s.input} ${ip(s)}`
-    const list = map.get(key)
-    if (list === undefined) map.set(key, [s])
-    else list.push(s)
+    append(map, key, s)
   }
   return map
 }
@@ -170,6 +170,8 @@ function queueOf(
       v.retryOf = before
   })
   if (!livesOn([...own, ...accepted], process, victims.at(-1)!.close.at)) return null
+  // One connection of a host that is not seen to serve anybody: a program that died, near some failed handshake by chance.
+  if (accepted.length === 0 && victims.length < CHANCES) return null
   // What set it off may lie outside the capture: then only the repetition on connection after connection tells.
   const unseen = accepted.length === 0 && triggers.length === 0 && victims.some((v) => v.retryOf !== null)
   if (!unseen && !victims.some((v) => v.trigger !== null && v.close.at - v.trigger.at <= SOON)) return null

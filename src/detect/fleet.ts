@@ -1,4 +1,5 @@
 /** All sessions of a run, with the questions that rules ask about more than one of them. Indexes are built once. */
+import { append } from '../core/multimap.ts'
 import type { Duration, Instant } from '../core/time.ts'
 import { Command } from '../mysql/commands.ts'
 import type { KillFact, Session } from '../session/session.ts'
@@ -28,24 +29,27 @@ export class Fleet {
   private readonly accepts = new Map<string, Set<string>>()
   private readonly opens = new Map<string, Set<string>>()
   private readonly closedByClient = new Map<string, Session[]>()
+  private readonly byEndpoint = new Map<string, Session[]>()
 
   constructor(sessions: readonly Session[], roles: Roles = new Map()) {
     this.sessions = sessions
     this.roles = roles
     for (const s of sessions) this.index(s)
+    for (const list of this.killsById.values()) list.sort((a, b) => a.at - b.at)
     for (const list of this.closedByClient.values()) list.sort((a, b) => a.ending.first!.at - b.ending.first!.at)
     this.legs = new Legs(this)
   }
 
   private index(s: Session): void {
-    for (const k of s.mysql?.kills ?? []) push(this.killsById, k.connectionId, { ...k, by: s })
+    append(this.byEndpoint, endpointOf(s), s)
+    for (const k of s.mysql?.kills ?? []) append(this.killsById, k.connectionId, { ...k, by: s })
     if (s.mysql?.proxyHeader != null) this.announced.add(s.clientIp)
     if (s.mysql !== null) {
       add(this.accepts, s.serverIp, s.server)
       // A replica opens connections to its source without being a proxy.
       if (!REPLICATION.some((op) => s.mysql!.commands.of(op) > 0)) add(this.opens, s.clientIp, s.server)
     }
-    if (s.ending.first?.by === 0) push(this.closedByClient, s.clientIp, s)
+    if (s.ending.first?.by === 0) append(this.closedByClient, s.clientIp, s)
   }
 
   /** KILL statements and COM_PROCESS_KILL seen anywhere that name this connection id, in order of time. */
@@ -109,6 +113,16 @@ export class Fleet {
     return this.roles.get(name) ?? null
   }
 
+  /** All sessions with the server endpoint of this one, itself among them, in the same capture. */
+  atEndpointOf(s: Session): readonly Session[] {
+    return this.byEndpoint.get(endpointOf(s)) ?? []
+  }
+
+  /** Those of `atEndpointOf`, endpoint by endpoint. */
+  endpoints(): Iterable<readonly Session[]> {
+    return this.byEndpoint.values()
+  }
+
   /** Sessions of one client address that the client closed first, within `within` of `at`. */
   clientClosesNear(clientIp: string, at: Instant, within: Duration): readonly Session[] {
     const list = this.closedByClient.get(clientIp) ?? []
@@ -125,11 +139,7 @@ export class Fleet {
   }
 }
 
-function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
-  const list = map.get(key)
-  if (list === undefined) map.set(key, [value])
-  else list.push(value)
-}
+const endpointOf = (s: Session): string => `${s.input} ${s.server}`
 
 function add<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
   const set = map.get(key)

@@ -5,7 +5,9 @@
  * silence of whole seconds to the millisecond, and in each case only if nothing speaks against it: no longer silence was
  * survived, no busy connection was closed in the same moment.
  */
+
 import { CLIENT, SERVER } from '../core/direction.ts'
+import { append } from '../core/multimap.ts'
 import { NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
 import type { Confidence } from '../report/model.ts'
 import type { CommandFact, ErrorFact, Session } from '../session/session.ts'
@@ -71,10 +73,10 @@ export class IdleCloses {
   constructor(fleet: Fleet, explained: (s: Session) => boolean) {
     this.fleet = fleet
     for (const s of fleet.sessions) {
-      push(this.byServer, s.server, s)
+      append(this.byServer, s.server, s)
       this.captureStart.set(s.input, Math.min(this.captureStart.get(s.input) ?? s.startAt, s.startAt))
-      if (s.ending.first?.by === CLIENT && !s.ending.quit) push(this.closesByProxy, s.clientIp, s)
-      if (s.ending.first?.by === SERVER && !s.ending.quit) push(this.closesByServer, placeOf(s), s)
+      if (s.ending.first?.by === CLIENT && !s.ending.quit) append(this.closesByProxy, s.clientIp, s)
+      if (s.ending.first?.by === SERVER && !s.ending.quit) append(this.closesByServer, placeOf(s), s)
       if (s.mysql !== null) this.serves(s)
     }
     for (const list of this.closesByServer.values()) list.sort((a, b) => a.ending.first!.at - b.ending.first!.at)
@@ -342,12 +344,6 @@ function firstFrom(list: readonly Session[], at: number): number {
     else high = mid
   }
   return low
-}
-
-function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
-  const list = map.get(key)
-  if (list === undefined) map.set(key, [value])
-  else list.push(value)
 }
 
 const cache = new WeakMap<Fleet, IdleCloses>()

@@ -4,6 +4,7 @@
  * that it is shorter than the silence that failed and longer than those that were survived. Survivors are the counter-evidence:
  * a timer of 10 s does not let a silence of 60 s pass.
  */
+import { append } from '../core/multimap.ts'
 import type { Duration, Instant } from '../core/time.ts'
 import { NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
 import { Status } from '../mysql/status.ts'
@@ -64,9 +65,7 @@ export function clusterIdle(
   const groups = new Map<string, IdleDeath[]>()
   for (const d of deaths) {
     const key = `${d.session.server} ${isExact(d.style) ? d.style : 'censored'}`
-    const list = groups.get(key)
-    if (list === undefined) groups.set(key, [d])
-    else list.push(d)
+    append(groups, key, d)
   }
   const clusters: IdleCluster[] = []
   for (const group of groups.values()) {

@@ -4,7 +4,9 @@
  * connections ties nothing but statements: the same text within the time in which the front leg waited, and where one leg is
  * encrypted a record of fitting size right behind the statement and its answer before the answer.
  */
+
 import { CLIENT, SERVER } from '../core/direction.ts'
+import { append } from '../core/multimap.ts'
 import { type Duration, type Instant, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
 import type { Exchange } from '../session/exchanges.ts'
 import type { Session } from '../session/session.ts'
@@ -60,10 +62,10 @@ export class Legs {
   constructor(fleet: Fleet) {
     this.fleet = fleet
     for (const s of fleet.sessions) {
-      for (const key of handshakeKeys(s)) push(this.byHandshake, key, s)
+      for (const key of handshakeKeys(s)) append(this.byHandshake, key, s)
       if (s.mysql === null && s.tls === null) continue
-      push(this.opened, s.clientIp, s)
-      push(this.accepted, s.serverIp, s)
+      append(this.opened, s.clientIp, s)
+      append(this.accepted, s.serverIp, s)
     }
   }
 
@@ -221,7 +223,7 @@ export class Legs {
       for (const exchange of session.exchanges.list()) {
         const entry = { session, exchange }
         if (exchange.hash === 0) known.opaque.push(entry)
-        else push(known.text, exchange.hash, entry)
+        else append(known.text, exchange.hash, entry)
         known.all.push(entry)
       }
     }
@@ -276,10 +278,4 @@ function between(list: readonly Entry[] | undefined, from: Instant, to: Instant)
   let end = low
   while (end < list.length && list[end]!.exchange.at <= to) if (++end - low > MOST_LOOKED_AT) return []
   return list.slice(low, end)
-}
-
-function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
-  const list = map.get(key)
-  if (list === undefined) map.set(key, [value])
-  else list.push(value)
 }

@@ -2,7 +2,9 @@
  * Questions about connections that never became sessions: who logs in anywhere, who only knocks, what an address tried
  * next to another connection. Indexes over all sessions of a run, built once per run.
  */
+
 import { CLIENT, SERVER } from '../core/direction.ts'
+import { append } from '../core/multimap.ts'
 import type { Duration, Instant } from '../core/time.ts'
 import type { Session } from '../session/session.ts'
 import type { Fleet } from './fleet.ts'
@@ -25,8 +27,8 @@ export class Neighbours {
 
   constructor(sessions: readonly Session[]) {
     for (const s of sessions) {
-      push(this.opened, s.clientIp, s)
-      push(this.accepted, s.server, s)
+      append(this.opened, s.clientIp, s)
+      append(this.accepted, s.server, s)
       if (triedToLogIn(s)) this.logsIn.add(s.clientIp)
       this.lastAt.set(s.input, Math.max(this.lastAt.get(s.input) ?? s.endAt, s.endAt))
       if (s.sides[SERVER].segments > 0) this.hearsServers.add(s.input)
@@ -168,10 +170,4 @@ export function neighbours(fleet: Fleet): Neighbours {
     cache.set(fleet, n)
   }
   return n
-}
-
-function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
-  const list = map.get(key)
-  if (list === undefined) map.set(key, [value])
-  else list.push(value)
 }

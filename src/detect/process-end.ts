@@ -3,6 +3,7 @@
  * sequence, when it is told to stop), nothing survives, and then its port refuses or a new process answers whose connection
  * ids begin anew. On one connection KILL, a crash and a shutdown look alike; only the fleet tells.
  */
+
 import { CLIENT, SERVER } from '../core/direction.ts'
 import { type Duration, type Instant, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
 import type { ErrorFact, Session } from '../session/session.ts'
@@ -81,14 +82,7 @@ function endsOf(fleet: Fleet): Map<Session, ProcessEnd> {
   const known = cache.get(fleet)
   if (known !== undefined) return known
   const found = new Map<Session, ProcessEnd>()
-  const byEndpoint = new Map<string, Session[]>()
-  for (const s of fleet.sessions) {
-    const key = `${s.input} ${s.server}`
-    const list = byEndpoint.get(key)
-    if (list === undefined) byEndpoint.set(key, [s])
-    else list.push(s)
-  }
-  for (const sessions of byEndpoint.values())
+  for (const sessions of fleet.endpoints())
     for (const end of endsAt(sessions)) for (const s of end.closed) found.set(s, end)
   cache.set(fleet, found)
   return found

@@ -2,7 +2,9 @@
  * Ends of a proxy, or its orders to drop sessions, as the legs show them: the proxy itself closes both legs of several
  * sessions in one moment, in whatever state they are, while neither its clients nor its servers had closed.
  */
+
 import { CLIENT, SERVER } from '../core/direction.ts'
+import { append } from '../core/multimap.ts'
 import { type Duration, type Instant, NS_PER_MS } from '../core/time.ts'
 import type { Session } from '../session/session.ts'
 import type { Fleet } from './fleet.ts'
@@ -53,16 +55,11 @@ function endsIn(fleet: Fleet): ProxyEnd[] {
     if (back?.ending.first?.by === SERVER && back.ending.first.at <= first.at) continue
     const process = processEndOf(s, fleet)
     if (process !== null) {
-      const list = died.get(process)
-      if (list === undefined) died.set(process, [pair])
-      else list.push(pair)
+      append(died, process, pair)
       continue
     }
     if (pair.back === null) continue
-    const key = `${s.input} ${s.serverIp}`
-    const list = fronts.get(key)
-    if (list === undefined) fronts.set(key, [pair])
-    else list.push(pair)
+    append(fronts, `${s.input} ${s.serverIp}`, pair)
   }
   const out: ProxyEnd[] = []
   for (const [process, pairs] of died)

@@ -291,7 +291,17 @@ export abstract class RecorderState {
   protected kill(connectionId: number, query: boolean, at: Instant, frame: number): void {
     if (this.kills.length < KILLS_KEPT) this.kills = [...this.kills, { connectionId, query, at, frame }]
   }
+
+  /** The command in flight was answered by an error: a KILL that the server refused has killed nobody. */
+  protected killRefused(code: number): void {
+    if (this.inFlight === 0 || KILLED_ITSELF.has(code)) return
+    const sentAt = this.rows.numbers[this.row * NUMBERS + AT]!
+    if (this.kills.some((k) => k.at === sentAt)) this.kills = this.kills.filter((k) => k.at !== sentAt)
+  }
 }
+
+/** Errors that answer a KILL of the own connection: ER_QUERY_INTERRUPTED, ER_CONNECTION_KILLED, ER_SESSION_WAS_KILLED. */
+const KILLED_ITSELF: ReadonlySet<number> = new Set([1317, 1927, 3169])
 
 export const hasText = (op: number): boolean =>
   op === Command.COM_QUERY || op === Command.COM_STMT_PREPARE || op === Command.COM_INIT_DB

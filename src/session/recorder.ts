@@ -344,6 +344,7 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
     // COM_CHANGE_USER is answered in the words of a login.
     if (phase !== 'reply' && !(phase === 'auth' && this.inFlight > 0 && this.oldestOp === Command.COM_CHANGE_USER))
       return
+    if (this.kills.length > 0) this.killRefused(code)
     replied(this.rows, this.row, at)
     if (this.awaiting !== null) {
       this.awaiting.outcome = 'answered'

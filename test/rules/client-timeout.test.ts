@@ -29,7 +29,8 @@ describe('the client gave up on a running statement', () => {
       expect(j.accusations).toEqual([f])
       expect(f).toMatchObject({
         severity: 'error',
-        confidence: 'likely',
+        // A half second is met by chance twice as often as a whole one.
+        confidence: wait === '2.5s' ? 'possible' : 'likely',
         culprit: { role: 'client', address: CLIENT_IP, product: 'libmysql' },
         detail: { killedOwn: false },
       })

@@ -163,6 +163,22 @@ describe('stays quiet', () => {
     expect(j.only('rst-after-query').severity).toBe('error')
   })
 
+  for (const [code, text] of [
+    [1094, 'Unknown thread id'],
+    [1095, 'You are not owner of thread'],
+    [1227, 'Access denied; you need (at least one of) the CONNECTION_ADMIN privilege(s)'],
+  ] as const) {
+    it(`KILL that the server refused with ${code}: it killed nobody`, () => {
+      const victim = working().query('SELECT SLEEP(9)')
+      const k = killer().query(`KILL ${victim.connectionId}`, err(code, 'HY000', text))
+      together(victim, k)
+      victim.close('server')
+      const j = judge([victim, k.quit()])
+      expect(j.of(RULE)).toEqual([])
+      expect(j.only('rst-after-query').severity).toBe('error')
+    })
+  }
+
   it('KILL of the same id on another server', () => {
     const victim = working().query('SELECT SLEEP(9)')
     const k = killer('2026-01-01T00:00:02Z', { server: '10.0.0.3:3306' }).kill(victim.connectionId)

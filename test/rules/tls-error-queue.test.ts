@@ -229,6 +229,22 @@ describe('stays quiet', () => {
     expect(judge(s.all).of(RULE)).toEqual([])
   })
 
+  it('one connection of a host that serves nobody, near a failed handshake of its own', () => {
+    const victim = inUse({ client: `${CLIENT_IP}:40000`, server: `${SERVER_IP}:3306` })
+    const other = inUse({ client: `${CLIENT_IP}:40002`, server: `${SERVER_IP}:3306` })
+    const bad = asked({ client: `${CLIENT_IP}:40001`, server: `${SERVER_IP}:3306` })
+    together(victim, other, bad)
+    flight13(hello(bad))
+    bad.wait('20ms').close('client')
+    together(victim, other, bad)
+    victim.wait('100ms')
+    dies(victim)
+    together(victim, other)
+    other.wait('1s').client.data(sealed(124))
+    other.server.data(sealed(200))
+    expect(judge([victim, other, bad]).of(RULE)).toEqual([])
+  })
+
   it('connections to the server without TLS', () => {
     const s = scene()
     breaksOff(s)

@@ -76,7 +76,8 @@ export default defineRule({
       // Timers differ by a few milliseconds each time: the cause is the timer, so its rounded value.
       cause: `timeout ${app.clientIp} ${Math.round(waited / 1e8)}`,
       severity: 'error',
-      confidence: kill !== null ? 'certain' : 'likely',
+      // Of all moments to die, one in eight looks like a half-second timer, one in fifteen like whole seconds.
+      confidence: kill !== null ? 'certain' : close.whole ? 'likely' : 'possible',
       culprit: { role: 'client', address: app.clientIp, product: app.mysql?.login?.attributes['_client_name'] ?? null },
       title: (all) =>
         `Client ${app.clientIp} gave up after ${formatDuration(waited)} and closed while ${all.length === 1 ? `${commandWords(waiting)} was` : `${all.length} commands were`} running`,

@@ -1,4 +1,5 @@
 /** KILL ended the connection: the statement was seen, or the server named it (1927, 3169, 1317 with the close). */
+
 import { SERVER } from '../../core/direction.ts'
 import { formatDuration, NS_PER_SECOND } from '../../core/time.ts'
 import type { ErrorFact, Session } from '../../session/session.ts'
@@ -123,12 +124,23 @@ function namedError(s: Session, close: number, fleet: Fleet): ErrorFact | null {
 }
 
 /** Another connection, begun before, still hears the server afterwards. */
-const livesOn = (s: Session, close: number, fleet: Fleet): boolean =>
-  fleet.sessions.some(
-    (t) =>
-      t !== s &&
-      t.server === s.server &&
-      t.input === s.input &&
-      t.startAt < close &&
-      t.sides[SERVER].lastDataAt > close + NS_PER_SECOND / 10,
-  )
+function livesOn(s: Session, close: number, fleet: Fleet): boolean {
+  for (const t of listeners(s, fleet)) {
+    if (t.sides[SERVER].lastDataAt <= close + NS_PER_SECOND / 10) return false
+    if (t !== s && t.startAt < close) return true
+  }
+  return false
+}
+
+const cache = new WeakMap<readonly Session[], readonly Session[]>()
+
+/** Sessions with the same server, those that heard it last first: kept, since a shutdown asks for each of its victims. */
+function listeners(s: Session, fleet: Fleet): readonly Session[] {
+  const all = fleet.atEndpointOf(s)
+  let sorted = cache.get(all)
+  if (sorted === undefined) {
+    sorted = [...all].sort((a, b) => b.sides[SERVER].lastDataAt - a.sides[SERVER].lastDataAt)
+    cache.set(all, sorted)
+  }
+  return sorted
+}
