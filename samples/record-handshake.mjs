@@ -14,6 +14,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import mysql from 'mysql2/promise'
+import { ended, run, startMariadb } from './mariadb.mjs'
 
 const HERE = dirname(fileURLToPath(import.meta.url))
 const SPACE = 'mysqlconn-samples'
@@ -147,52 +148,8 @@ const CASES = {
   },
 }
 
-const run = (command, ...args) => {
-  const r = spawnSync(command, args, { encoding: 'utf8' })
-  if (r.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${r.stderr || r.error}`)
-}
-const ended = (child) => new Promise((resolve) => (child.exitCode === null ? child.once('exit', resolve) : resolve()))
-
-async function server(dir) {
-  const data = join(dir, 'data')
-  run(
-    'mariadb-install-db',
-    '--no-defaults',
-    `--datadir=${data}`,
-    '--auth-root-authentication-method=normal',
-    '--skip-test-db',
-    '--user=root',
-  )
-  const args = [
-    '--no-defaults',
-    '--user=root',
-    `--datadir=${data}`,
-    `--socket=${join(dir, 's')}`,
-    `--pid-file=${join(dir, 'pid')}`,
-  ]
-  args.push(
-    '--port=3306',
-    `--bind-address=${DB}`,
-    `--log-error=${join(dir, 'error.log')}`,
-    '--connect-timeout=5',
-    '--skip-name-resolve',
-  )
-  const child = spawn('/usr/sbin/mariadbd', args, { stdio: 'ignore' })
-  for (let i = 0; i < 100; i++) {
-    const root = await mysql
-      .createConnection({ socketPath: join(dir, 's'), user: 'root', multipleStatements: true })
-      .catch(() => null)
-    if (root === null) {
-      await sleep(200)
-      continue
-    }
-    await root.query(`CREATE DATABASE shop; CREATE USER app@'%' IDENTIFIED BY 'secret'; GRANT SELECT ON shop.* TO app@'%';
-      CREATE TABLE shop.orders (id INT PRIMARY KEY); SET GLOBAL max_connections = 10`)
-    await root.end()
-    return child
-  }
-  throw new Error('mariadbd did not come up')
-}
+const SETUP = `CREATE DATABASE shop; CREATE USER app@'%' IDENTIFIED BY 'secret'; GRANT SELECT ON shop.* TO app@'%';
+  CREATE TABLE shop.orders (id INT PRIMARY KEY); SET GLOBAL max_connections = 10`
 
 async function record(name) {
   const file = join(HERE, name, 'capture.pcap')
@@ -216,7 +173,7 @@ async function inside(names) {
   run('iptables', '-A', 'INPUT', '-d', HOLE, '-p', 'tcp', '-j', 'DROP')
   const dir = mkdtempSync(join(tmpdir(), 'sample-'))
   writeFileSync(join(dir, 'haproxy.cfg'), HAPROXY)
-  const mariadbd = await server(dir)
+  const mariadbd = await startMariadb({ dir, host: DB, port: 3306, setup: SETUP, options: ['--connect-timeout=5'] })
   const haproxy = spawn('haproxy', ['-db', '-f', join(dir, 'haproxy.cfg')], { stdio: 'ignore' })
   await sleep(500)
   for (const name of names) await record(name)

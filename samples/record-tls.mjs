@@ -13,16 +13,12 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import mysql from 'mysql2'
+import { ended, run, startMariadb } from './mariadb.mjs'
 
 const HERE = dirname(fileURLToPath(import.meta.url))
 const SPACE = 'mysqlconn-tls'
 const [APP, DB, STAND_IN] = ['10.9.0.10', '10.9.0.30', '10.9.0.31']
 
-const run = (command, ...args) => {
-  const r = spawnSync(command, args, { encoding: 'utf8' })
-  if (r.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${r.stderr || r.error}`)
-}
-const ended = (child) => new Promise((resolve) => (child.exitCode === null ? child.once('exit', resolve) : resolve()))
 /** MySQL 8.4 with require_secure_transport=ON, as far as a login without TLS sees it. */
 function standIn() {
   const message = 'Connections using insecure transport are prohibited while --require_secure_transport=ON.'
@@ -73,32 +69,11 @@ async function inside() {
     '-subj',
     '/CN=db.sample',
   )
-  const data = join(dir, 'data')
-  run(
-    'mariadb-install-db',
-    '--no-defaults',
-    `--datadir=${data}`,
-    '--auth-root-authentication-method=normal',
-    '--skip-test-db',
-    '--user=root',
-  )
-  const socket = join(dir, 's')
-  const mariadbd = spawn(
-    '/usr/sbin/mariadbd',
-    [
-      ...['--no-defaults', '--user=root', `--datadir=${data}`, `--socket=${socket}`, `--pid-file=${join(dir, 'pid')}`],
-      ...['--port=3306', `--bind-address=${DB}`, `--log-error=${join(dir, 'error.log')}`, '--skip-name-resolve'],
-      ...[`--ssl-cert=${cert}`, `--ssl-key=${key}`, '--require-secure-transport=ON'],
-    ],
-    { stdio: 'ignore' },
-  )
-  const root = (sql) =>
-    spawnSync('mariadb', ['--no-defaults', `--socket=${socket}`, '--user=root', '-e', sql], { encoding: 'utf8' })
-  for (let i = 0; i < 100 && root('SELECT 1').status !== 0; i++) await sleep(200)
-  const made = root(
-    `CREATE DATABASE shop; CREATE USER app@'%' IDENTIFIED BY 'secret'; GRANT SELECT ON shop.* TO app@'%'`,
-  )
-  if (made.status !== 0) throw new Error(made.stderr)
+  const mariadbd = await startMariadb({
+    ...{ dir, host: DB, port: 3306 },
+    setup: "CREATE DATABASE shop; CREATE USER app@'%' IDENTIFIED BY 'secret'; GRANT SELECT ON shop.* TO app@'%'",
+    options: [`--ssl-cert=${cert}`, `--ssl-key=${key}`, '--require-secure-transport=ON'],
+  })
   const file = join(HERE, 'tls-required', 'capture.pcap')
   mkdirSync(dirname(file), { recursive: true })
   const tcpdump = spawn('tcpdump', ['-i', 'lo', '-U', '--immediate-mode', '-w', file, '-Z', 'root', 'tcp'], {

@@ -5,13 +5,14 @@
 //
 // Needs mariadbd, mariadb-install-db and tcpdump, and the development dependencies (mysql2). Every run gives new frames: run
 // the golden tests with UPDATE_GOLDEN=1 afterwards and read the difference.
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import mysql from 'mysql2/promise'
+import { ended, startMariadb } from './mariadb.mjs'
 
 const HERE = dirname(fileURLToPath(import.meta.url))
 const PORT = 33306
@@ -82,56 +83,14 @@ async function worker() {
   await sleep(60_000)
 }
 
-const run = (command, args) => {
-  const r = spawnSync(command, args, { encoding: 'utf8' })
-  if (r.status !== 0) throw new Error(`${command}: ${r.stderr || r.error}`)
-}
-const ended = (child) => new Promise((resolve) => (child.exitCode === null ? child.once('exit', resolve) : resolve()))
-
-async function server(dir) {
-  const data = join(dir, 'data')
-  run('mariadb-install-db', [
-    '--no-defaults',
-    `--datadir=${data}`,
-    '--auth-root-authentication-method=normal',
-    '--skip-test-db',
-    '--user=root',
-  ])
-  const args = [
-    '--no-defaults',
-    '--user=root',
-    `--datadir=${data}`,
-    `--socket=${join(dir, 's')}`,
-    `--pid-file=${join(dir, 'pid')}`,
-  ]
-  args.push(
-    `--port=${PORT}`,
-    '--bind-address=127.0.0.1',
-    `--log-error=${join(dir, 'error.log')}`,
-    '--skip-name-resolve',
-  )
-  const child = spawn('/usr/sbin/mariadbd', args, { stdio: 'ignore' })
-  for (let i = 0; i < 100; i++) {
-    const root = await mysql
-      .createConnection({ socketPath: join(dir, 's'), user: 'root', multipleStatements: true })
-      .catch(() => null)
-    if (root === null) {
-      await sleep(200)
-      continue
-    }
-    await root.query(`CREATE DATABASE shop; CREATE USER app@'127.0.0.1' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO app@'127.0.0.1';
-      CREATE TABLE shop.orders (id INT PRIMARY KEY, qty INT); INSERT INTO shop.orders VALUES (1, 10), (2, 20), (3, 30)`)
-    await root.end()
-    return child
-  }
-  throw new Error('mariadbd did not come up')
-}
+const SETUP = `CREATE DATABASE shop; CREATE USER app@'127.0.0.1' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO app@'127.0.0.1';
+  CREATE TABLE shop.orders (id INT PRIMARY KEY, qty INT); INSERT INTO shop.orders VALUES (1, 10), (2, 20), (3, 30)`
 
 async function record(name) {
   const story = CASES[name]
   if (story === undefined) throw new Error(`no case '${name}': ${Object.keys(CASES).join(', ')}`)
   const dir = mkdtempSync(join(tmpdir(), 'sample-'))
-  const mariadbd = await server(dir)
+  const mariadbd = await startMariadb({ dir, host: '127.0.0.1', port: PORT, setup: SETUP })
   const file = join(HERE, name, 'capture.pcap')
   const tcpdump = spawn(
     'tcpdump',

@@ -6,7 +6,7 @@
 //
 // Needs mariadbd, mariadb-install-db, haproxy and tcpdump, and the development dependencies (mysql2). Every run gives new frames: run the
 // golden tests with UPDATE_GOLDEN=1 afterwards.
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect as tcp } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -14,6 +14,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import mysql from 'mysql2/promise'
+import { ended, startMariadb } from '../mariadb.mjs'
 
 const HERE = dirname(fileURLToPath(import.meta.url))
 const PORT = 33306
@@ -21,46 +22,8 @@ const DATABASE = '127.0.0.3'
 const PROXY = '127.0.0.2'
 const APPLICATION = '127.0.0.4'
 
-const ended = (child) => new Promise((resolve) => (child.exitCode === null ? child.once('exit', resolve) : resolve()))
-
-async function database(dir) {
-  const data = join(dir, 'data')
-  spawnSync('mariadb-install-db', [
-    '--no-defaults',
-    `--datadir=${data}`,
-    '--auth-root-authentication-method=normal',
-    '--skip-test-db',
-    '--user=root',
-  ])
-  const socket = join(dir, 's')
-  const args = [
-    '--no-defaults',
-    '--user=root',
-    `--datadir=${data}`,
-    `--socket=${socket}`,
-    `--pid-file=${join(dir, 'pid')}`,
-  ]
-  args.push(
-    `--port=${PORT}`,
-    `--bind-address=${DATABASE}`,
-    `--log-error=${join(dir, 'error.log')}`,
-    '--skip-name-resolve',
-  )
-  const child = spawn('/usr/sbin/mariadbd', args, { stdio: 'ignore' })
-  for (let i = 0; i < 100; i++) {
-    const root = await mysql
-      .createConnection({ socketPath: socket, user: 'root', multipleStatements: true })
-      .catch(() => null)
-    if (root !== null) {
-      await root.query(`CREATE DATABASE shop; CREATE USER app@'${PROXY}' IDENTIFIED BY 'secret'; GRANT ALL ON shop.* TO app@'${PROXY}';
-        CREATE TABLE shop.orders (id INT PRIMARY KEY, qty INT); INSERT INTO shop.orders VALUES (1, 10), (2, 20)`)
-      await root.end()
-      return child
-    }
-    await sleep(200)
-  }
-  throw new Error('mariadbd did not come up')
-}
+const SETUP = `CREATE DATABASE shop; CREATE USER app@'${PROXY}' IDENTIFIED BY 'secret'; GRANT ALL ON shop.* TO app@'${PROXY}';
+  CREATE TABLE shop.orders (id INT PRIMARY KEY, qty INT); INSERT INTO shop.orders VALUES (1, 10), (2, 20)`
 
 function proxy(dir) {
   const file = join(dir, 'haproxy.cfg')
@@ -117,7 +80,7 @@ if (process.argv[2] === '--worker') {
   process.exit()
 }
 const dir = mkdtempSync(join(tmpdir(), 'sample-'))
-const mariadbd = await database(dir)
+const mariadbd = await startMariadb({ dir, host: DATABASE, port: PORT, setup: SETUP })
 const haproxy = proxy(dir)
 const tcpdump = spawn(
   'tcpdump',

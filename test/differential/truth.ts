@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CAPTURES } from '../kit/require.ts'
+import { TSHARK_COMMANDS } from '../kit/tshark-commands.ts'
 
 export const CORPORA = join(CAPTURES, 'corpora')
 const TRUTH = '.truth.json'
@@ -36,36 +37,13 @@ export function truthOf(name: string): Truth {
   return JSON.parse(readFileSync(join(CORPORA, name + TRUTH), 'utf8')) as Truth
 }
 
-/** tshark's names of commands (mysql.command) -> the manual's. */
-const NAMES: Record<string, string> = {
-  Quit: 'COM_QUIT',
-  'Init DB': 'COM_INIT_DB',
-  Query: 'COM_QUERY',
-  'Field List': 'COM_FIELD_LIST',
-  Statistics: 'COM_STATISTICS',
-  Ping: 'COM_PING',
-  'Change User': 'COM_CHANGE_USER',
-  'Stmt Prepare': 'COM_STMT_PREPARE',
-  'Stmt Execute': 'COM_STMT_EXECUTE',
-  'Stmt Send Long Data': 'COM_STMT_SEND_LONG_DATA',
-  'Stmt Close': 'COM_STMT_CLOSE',
-  'Stmt Reset': 'COM_STMT_RESET',
-  'Stmt Fetch': 'COM_STMT_FETCH',
-  'Set Option': 'COM_SET_OPTION',
-  'Reset Connection': 'COM_RESET_CONNECTION',
-  'Process Kill': 'COM_PROCESS_KILL',
-  'Process Info': 'COM_PROCESS_INFO',
-  Debug: 'COM_DEBUG',
-  Refresh: 'COM_REFRESH',
-}
-
 /** What tshark saw of MySQL without keys, or with those that the file itself holds. */
 export function mysqlTruth(truth: Truth): { commands: Record<string, number>; errors: Record<string, number> } {
   const seen = truth.embedded_tls_secrets ? (truth.mysql_decrypted ?? truth.mysql) : truth.mysql
   const commands: Record<string, number> = {}
   for (const [name, all] of Object.entries(seen?.commands ?? {})) {
     const sure = all - (seen?.commands_suspect[name] ?? 0)
-    if (sure > 0) commands[NAMES[name] ?? name] = sure
+    if (sure > 0) commands[TSHARK_COMMANDS[name] ?? name] = sure
   }
   const errors: Record<string, number> = {}
   for (const e of seen?.errors ?? []) {

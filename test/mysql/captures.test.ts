@@ -7,32 +7,11 @@ import { join } from 'node:path'
 import { beforeAll, expect, it } from 'vitest'
 import { initZstd } from '../../src/mysql/zstd.ts'
 import { CAPTURES, needs } from '../kit/require.ts'
+import { TSHARK_COMMANDS } from '../kit/tshark-commands.ts'
 import { read } from './read-capture.ts'
 
 const CORPORA = join(CAPTURES, 'corpora/mysql')
 const INCIDENTS = join(CAPTURES, 'incidents')
-const NAMES: Record<string, string> = {
-  Quit: 'COM_QUIT',
-  'Init DB': 'COM_INIT_DB',
-  Query: 'COM_QUERY',
-  'Field List': 'COM_FIELD_LIST',
-  Statistics: 'COM_STATISTICS',
-  Ping: 'COM_PING',
-  'Change User': 'COM_CHANGE_USER',
-  'Stmt Prepare': 'COM_STMT_PREPARE',
-  'Stmt Execute': 'COM_STMT_EXECUTE',
-  'Stmt Send Long Data': 'COM_STMT_SEND_LONG_DATA',
-  'Stmt Close': 'COM_STMT_CLOSE',
-  'Stmt Reset': 'COM_STMT_RESET',
-  'Stmt Fetch': 'COM_STMT_FETCH',
-  'Set Option': 'COM_SET_OPTION',
-  'Reset Connection': 'COM_RESET_CONNECTION',
-  'Process Kill': 'COM_PROCESS_KILL',
-  'Process Info': 'COM_PROCESS_INFO',
-  Debug: 'COM_DEBUG',
-  Refresh: 'COM_REFRESH',
-}
-
 export const captures = (folder: string): string[] =>
   existsSync(folder)
     ? readdirSync(folder)
@@ -72,7 +51,8 @@ needs(CORPORA)('captures of other projects against tshark', () => {
       for (const code of heard.errors) errors[code] = (errors[code] ?? 0) + 1
     }
     const wanted: Record<string, number> = {}
-    for (const [name, n] of Object.entries(truth.mysql?.commands ?? {})) wanted[NAMES[name] ?? name] = n as number
+    for (const [name, n] of Object.entries(truth.mysql?.commands ?? {}))
+      wanted[TSHARK_COMMANDS[name] ?? name] = n as number
     const wantedErrors: Record<string, number> = {}
     for (const [code] of truth.mysql?.errors ?? []) wantedErrors[code] = (wantedErrors[code] ?? 0) + 1
     const differs = DIFFERS[file]

@@ -1,0 +1,22 @@
+/** tshark's names of commands (mysql.command) -> the manual's. */
+export const TSHARK_COMMANDS: Record<string, string> = {
+  Quit: 'COM_QUIT',
+  'Init DB': 'COM_INIT_DB',
+  Query: 'COM_QUERY',
+  'Field List': 'COM_FIELD_LIST',
+  Statistics: 'COM_STATISTICS',
+  Ping: 'COM_PING',
+  'Change User': 'COM_CHANGE_USER',
+  'Stmt Prepare': 'COM_STMT_PREPARE',
+  'Stmt Execute': 'COM_STMT_EXECUTE',
+  'Stmt Send Long Data': 'COM_STMT_SEND_LONG_DATA',
+  'Stmt Close': 'COM_STMT_CLOSE',
+  'Stmt Reset': 'COM_STMT_RESET',
+  'Stmt Fetch': 'COM_STMT_FETCH',
+  'Set Option': 'COM_SET_OPTION',
+  'Reset Connection': 'COM_RESET_CONNECTION',
+  'Process Kill': 'COM_PROCESS_KILL',
+  'Process Info': 'COM_PROCESS_INFO',
+  Debug: 'COM_DEBUG',
+  Refresh: 'COM_REFRESH',
+}
