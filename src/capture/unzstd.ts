@@ -3,6 +3,7 @@
  * function reports no errors (it spins) and leaks what it holds then; so its code is driven here, in a fresh instance per input,
  * whose memory is garbage-collected whole.
  */
+import { withoutFetch } from '../core/without-fetch.ts'
 import type { Damage, Deliver, Refill } from './inflate.ts'
 
 /** What the WebAssembly code exports, of the C library's API (zstd.h). Pointers and sizes are 32-bit numbers. */
@@ -43,7 +44,7 @@ async function instance(): Promise<Zstd> {
       initialised(result)
       module = result.module
     }
-    await decoder.init()
+    await withoutFetch(() => decoder.init())
   }
   const imports = { env: { emscripten_notify_memory_growth: () => {} } }
   return (await WebAssembly.instantiate(module!, imports)).exports as Zstd

@@ -13,6 +13,9 @@ export const NS_PER_MS = 1e6
 /** The whole Unix second that Instants count from; fixed by the first packet (or log line) read. */
 export class Epoch {
   private seconds: number | null = null
+  /** The second that was written last, and its text. */
+  private written = Number.NaN
+  private text = ''
 
   /** Instant of a Unix time given as whole seconds and nanoseconds; the first call fixes the epoch. */
   instant(unixSeconds: number, nanoseconds: number): Instant {
@@ -34,9 +37,13 @@ export class Epoch {
   rfc3339(at: Instant): string {
     const wholeSeconds = Math.floor(at / NS_PER_SECOND)
     const micros = Math.floor((at - wholeSeconds * NS_PER_SECOND) / 1000)
-    const ms = (this.unixSeconds + wholeSeconds) * 1000
-    if (!(Math.abs(ms) < 8.64e15)) return `${this.unixSeconds + wholeSeconds}s`
-    return `${new Date(ms).toISOString().slice(0, -5)}.${String(micros).padStart(6, '0')}Z`
+    const second = this.unixSeconds + wholeSeconds
+    if (!(Math.abs(second * 1000) < 8.64e15)) return `${second}s`
+    if (second !== this.written) {
+      this.written = second
+      this.text = new Date(second * 1000).toISOString().slice(0, -5)
+    }
+    return [this.text, '.', String(micros).padStart(6, '0'), 'Z'].join('')
   }
 }
 

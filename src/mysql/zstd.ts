@@ -1,5 +1,6 @@
 /** Zstandard for CLIENT_ZSTD_COMPRESSION_ALGORITHM. The decoder is WebAssembly and must be made ready once, ahead of time. */
 import type { ZSTDDecoder } from 'zstddec'
+import { withoutFetch } from '../core/without-fetch.ts'
 
 let decoder: ZSTDDecoder | null = null
 
@@ -8,7 +9,7 @@ export async function initZstd(): Promise<void> {
   if (decoder !== null) return
   const { ZSTDDecoder } = await import('zstddec')
   const ready = new ZSTDDecoder()
-  await ready.init()
+  await withoutFetch(() => ready.init())
   decoder = ready
 }
 

@@ -130,7 +130,8 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
     const ending = endingOf(r, how, at)
     const row = r.takeRow()
     return {
-      id: `${this.options.input}:${conn.stream}`,
+      // Joined: see endpointText.
+      id: [this.options.input, conn.stream].join(':'),
       input: this.options.input,
       stream: conn.stream,
       client: endpointText(clientIp, conn.ports[CLIENT]),
@@ -158,7 +159,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       otherEndpointsTried: 0,
       foreign: r.unreadables,
       connState: conn.connState,
-      history: conn.history,
+      history: this.word(conn.history),
       sides: [sideFacts(c), sideFacts(s)],
       mysql: r.recognisedBy === null || row === null ? null : this.mysqlFacts(r, row),
       tls: r.tls?.facts() ?? null,

@@ -14,18 +14,21 @@ export function countCommand(rows: SessionRows, row: number, op: number): void {
 /** What was counted, taken out of the row when the session is finished: as pairs, since most sessions use few commands. */
 export class CommandCounts {
   /** Command byte and count by turns, in order of command byte; unknown commands together as 0xff. */
-  private readonly pairs: number[] = []
+  private readonly pairs: readonly number[]
   /** Commands in all. */
   readonly total: number
 
   constructor(rows: SessionRows, row: number) {
     let total = 0
+    const pairs: number[] = []
     for (let p = 0; p < COUNTS; p++) {
       const n = rows.counts[row * COUNTS + p]!
       if (n === 0) continue
       total += n
-      this.pairs.push(p === BULK ? Command.COM_STMT_BULK_EXECUTE : p === OTHER ? 0xff : p, n)
+      pairs.push(p === BULK ? Command.COM_STMT_BULK_EXECUTE : p === OTHER ? 0xff : p, n)
     }
+    // A copy has no room to grow.
+    this.pairs = pairs.slice()
     this.total = total
   }
 

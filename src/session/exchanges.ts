@@ -107,7 +107,8 @@ export function exchangesOf(rows: SessionRows, row: number): Exchanges {
     const i = row * EXCHANGE_CELLS + (n % EXCHANGES) * EXCHANGE_WIDTH
     for (let k = 0; k < WIDTH; k++) out.push(rows.exchanges[i + k]!)
   }
-  return new Exchanges(out)
+  // What an array has grown beyond its length would stay with it.
+  return new Exchanges(out.slice())
 }
 
 /** Of a connection without commands. */
