@@ -68,15 +68,23 @@ export function detect(
   const accused = new Set<Session>()
   for (const g of groups.values()) for (const v of g.verdicts) if (v.severity !== 'info') accused.add(v.session)
   const findings = [...groups.values()].map((g) => finding(g.rule, g.verdicts, fleet, epoch, accused))
-  findings.sort(
-    (a, b) =>
-      SEVERITY_RANK[a.severity] - SEVERITY_RANK[b.severity] ||
-      CONFIDENCE_RANK[a.confidence] - CONFIDENCE_RANK[b.confidence] ||
-      b.occurrences.length - a.occurrences.length ||
-      (a.id < b.id ? -1 : 1),
-  )
+  findings.sort(byWeight)
   return { findings, fleet, bugs }
 }
+
+/** The gravest first; of equal gravity what cost most requests, unless it is only possible. */
+function byWeight(a: Finding, b: Finding): number {
+  return (
+    SEVERITY_RANK[a.severity] - SEVERITY_RANK[b.severity] ||
+    Number(a.confidence === 'possible') - Number(b.confidence === 'possible') ||
+    requestsLost(b) - requestsLost(a) ||
+    CONFIDENCE_RANK[a.confidence] - CONFIDENCE_RANK[b.confidence] ||
+    b.occurrences.length - a.occurrences.length ||
+    (a.id < b.id ? -1 : 1)
+  )
+}
+
+const requestsLost = (f: Finding): number => f.occurrences.filter((o) => o.command !== null).length
 
 function finding(
   rule: Rule,
