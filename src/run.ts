@@ -105,6 +105,7 @@ export class Run {
       sessions,
       this.epoch,
       new Map(Object.entries(this.options.roles ?? {})),
+      new Set(clocks.keys()),
     )
     const least = RANK[this.options.minSeverity ?? 'info']
     const shown = findings.filter((f) => RANK[f.severity] <= least)

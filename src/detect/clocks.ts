@@ -1,11 +1,13 @@
 /**
  * How far the clocks of the captures are apart. A connection seen at two points bounds it from both sides, as in NTP (RFC
  * 5905 8): its SYN passed one point before the other, its SYN-ACK the other way round, so the offset lies between the
- * difference that the two show for the one and for the other. All connections together narrow that down.
+ * difference that the two show for the one and for the other. All connections together narrow that down. Captures that share no
+ * connection may share statements, on either side of a proxy: clock-statements.ts.
  */
 import { CLIENT, SERVER } from '../core/direction.ts'
 import { type Duration, NS_PER_MS } from '../core/time.ts'
 import type { Session } from '../session/session.ts'
+import { type Bounds, statementBounds } from './clock-statements.ts'
 import { matchVantages } from './vantages.ts'
 
 export interface ClockOffset {
@@ -13,13 +15,8 @@ export interface ClockOffset {
   offset: Duration
   /** The true value is no further off than this; null where the user gave it. */
   within: Duration | null
-  /** Connections that it was taken from. */
+  /** Connections, or statements, that it was taken from. */
   connections: number
-}
-
-interface Bounds {
-  low: Duration
-  high: Duration
 }
 
 /** Offsets smaller than this are not told from none where none is possible. */
@@ -82,17 +79,30 @@ function boundsBetween(sessions: readonly Session[]): Map<string, Map<string, Bo
       if (t === s) continue
       const b = boundsOf(s, t)
       if (b === null) continue
-      let of = found.get(s.input)
-      if (of === undefined) {
-        of = new Map()
-        found.set(s.input, of)
-      }
+      const of = pairOf(found, s.input)
       const list = of.get(t.input)
       if (list === undefined) of.set(t.input, [b])
       else list.push(b)
     }
   }
+  for (const [a, others] of statementBounds(sessions)) {
+    for (const [b, bounds] of others) {
+      // A connection that both saw says it better.
+      if (found.get(a)?.has(b) === true) continue
+      pairOf(found, a).set(b, bounds)
+      pairOf(found, b).set(
+        a,
+        bounds.map((x) => ({ low: -x.high, high: -x.low })),
+      )
+    }
+  }
   return found
+}
+
+function pairOf(found: Map<string, Map<string, Bounds[]>>, input: string): Map<string, Bounds[]> {
+  const known = found.get(input) ?? new Map<string, Bounds[]>()
+  found.set(input, known)
+  return known
 }
 
 /** Clock of `a` minus clock of `b`, from packets that travelled in opposite directions; null when both did not see such. */

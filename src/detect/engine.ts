@@ -28,8 +28,9 @@ export function detect(
   sessions: readonly Session[],
   epoch: Epoch,
   roles: Roles = new Map(),
+  clocks: ReadonlySet<string> = new Set(),
 ): EngineResult {
-  const fleet = new Fleet(sessions, roles)
+  const fleet = new Fleet(sessions, roles, clocks)
   const explained = new Set<Session>()
   const bugs: EngineResult['bugs'] = []
   const groups = new Map<string, { rule: Rule; verdicts: Verdict[] }>()

@@ -23,6 +23,7 @@ export class Fleet {
   readonly sessions: readonly Session[]
   private readonly killsById = new Map<number, Kill[]>()
   private readonly roles: Roles
+  private readonly clocks: ReadonlySet<string>
   /** Addresses that sent a PROXY header. */
   private readonly announced = new Set<string>()
   private readonly legs: Legs
@@ -31,9 +32,11 @@ export class Fleet {
   private readonly closedByClient = new Map<string, Session[]>()
   private readonly byEndpoint = new Map<string, Session[]>()
 
-  constructor(sessions: readonly Session[], roles: Roles = new Map()) {
+  /** `clocks`: the inputs whose sessions have been brought to one clock. */
+  constructor(sessions: readonly Session[], roles: Roles = new Map(), clocks: ReadonlySet<string> = new Set()) {
     this.sessions = sessions
     this.roles = roles
+    this.clocks = clocks
     for (const s of sessions) this.index(s)
     for (const list of this.killsById.values()) list.sort((a, b) => a.at - b.at)
     for (const list of this.closedByClient.values()) list.sort((a, b) => a.ending.first!.at - b.ending.first!.at)
@@ -101,6 +104,11 @@ export class Fleet {
   /** The same connection in other captures of the run. */
   sameAs(s: Session): readonly Session[] {
     return otherVantages(s, this)
+  }
+
+  /** Whether times of two captures can be compared to the millisecond. */
+  sameClock(a: string, b: string): boolean {
+    return a === b || (this.clocks.has(a) && this.clocks.has(b))
   }
 
   /** For reports: the front session whose statements a back leg carried, where it was only one. */

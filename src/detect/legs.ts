@@ -58,6 +58,7 @@ export class Legs {
   private readonly takenBy = new Map<string, Statements>()
   private readonly fronts = new Map<Session, Session | null>()
   private readonly backs = new Map<Session, Session | null>()
+  private readonly partners = new Map<string, string | null>()
 
   constructor(fleet: Fleet) {
     this.fleet = fleet
@@ -179,11 +180,13 @@ export class Legs {
 
   /** Back legs of the front's proxy on which the statement `e` went out until `until`. */
   private carriers(front: Session, e: Exchange, until: Instant): Carried[] {
+    const input = this.partner(front.input, this.opened, front.serverIp)
+    if (input === null) return []
     const sent = this.statements(this.sentBy, this.opened, front.serverIp)
     const end = e.answeredAt >= 0 ? Math.min(e.answeredAt, until) : until
     const found: Carried[] = []
     const fits = (entry: Entry, how: Carried['how']): void => {
-      if (entry.session.input !== front.input || entry.session === front) return
+      if (entry.session.input !== input || entry.session === front) return
       if (answersFit(e, entry.exchange)) found.push({ back: entry.session, exchange: entry.exchange, how })
     }
     if (e.hash !== 0)
@@ -197,10 +200,12 @@ export class Legs {
 
   /** Front legs of the back's proxy whose statement `e` of this back leg may have been. */
   private servedBy(back: Session, e: Exchange): Entry[] {
+    const input = this.partner(back.input, this.accepted, back.clientIp)
+    if (input === null) return []
     const taken = this.statements(this.takenBy, this.accepted, back.clientIp)
     const found: Entry[] = []
     const fits = (entry: Entry): void => {
-      if (entry.session.input !== back.input || entry.session === back) return
+      if (entry.session.input !== input || entry.session === back) return
       const a = entry.exchange
       if (a.answeredAt >= 0 && a.answeredAt + SLACK < e.at) return
       if (answersFit(a, e)) found.push(entry)
@@ -209,6 +214,22 @@ export class Legs {
     const unread = e.hash === 0 ? taken.all : taken.opaque
     for (const entry of between(unread, e.at - AT_ONCE, e.at + SLACK)) if (sizesFit(entry.exchange, e)) fits(entry)
     return found
+  }
+
+  /**
+   * The capture in which to look for the other legs of a proxy: the same one if it shows any, else the first whose clock is
+   * known in relation to it. Null when there is none.
+   */
+  private partner(input: string, by: ReadonlyMap<string, readonly Session[]>, ip: string): string | null {
+    const there = by.get(ip) ?? []
+    const key = `${input} ${by === this.opened ? 'opened' : 'accepted'} ${ip}`
+    let known = this.partners.get(key)
+    if (known === undefined) {
+      const other = there.find((t) => t.input === input) ?? there.find((t) => this.fleet.sameClock(t.input, input))
+      known = other?.input ?? null
+      this.partners.set(key, known)
+    }
+    return known
   }
 
   private statements(

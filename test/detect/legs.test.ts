@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { analyze } from '../../src/analyze.ts'
 import { detect } from '../../src/detect/engine.ts'
 import type { Fleet } from '../../src/detect/fleet.ts'
-import { analyzeBuffer } from '../../src/memory.ts'
+import { analyzeBuffer, analyzeBuffers } from '../../src/memory.ts'
 import type { AnalyzeOptions } from '../../src/options.ts'
 import type { Report } from '../../src/report/model.ts'
 import { capture, type Play, play, rows } from '../kit/play.ts'
@@ -303,3 +303,48 @@ describe.skipIf(!existsSync(killed))(
     })
   },
 )
+
+describe('the two sides of a proxy in two captures', () => {
+  /** Two clients and two server connections of a proxy that shares them; the clock at the server is 7.25 s ahead. */
+  function story(statements: readonly string[]): { fronts: Play[]; backs: Play[] } {
+    const fronts = [frontTo(40000), frontTo(40001)]
+    const backs = [backFrom(50000), backFrom(50001)]
+    together(...fronts, ...backs)
+    statements.forEach((sql, i) => {
+      through(fronts[i % 2]!, backs[(i >> 1) % 2]!, sql)
+      together(...fronts, ...backs)
+    })
+    fronts[0]!.query('UPDATE t SET a = 9')
+    together(...fronts, ...backs)
+    backs[0]!.query('UPDATE t SET a = 9').wait('30ms').close('server')
+    together(...fronts, ...backs)
+    fronts[0]!.close('server')
+    for (const p of backs) for (const f of p.wire.frames) f.at += 7_250_000
+    return { fronts, backs }
+  }
+  const read = (s: ReturnType<typeof story>): Report =>
+    analyzeBuffers([
+      { name: 'app.pcap', bytes: capture(s.fronts).bytes },
+      { name: 'db.pcap', bytes: capture(s.backs).bytes },
+    ])
+
+  it('statements give the offset of the clocks, and join the legs', () => {
+    const r = read(story(['SELECT 1', 'SELECT 2', 'SELECT 3', 'SELECT 4', 'SELECT 5', 'SELECT 6']))
+    expect(r.inputs.find((i) => i.name === 'db.pcap')!.clockOffsetSeconds).toBeCloseTo(7.25, 2)
+    expect(frontOf(r, 50000)).toBe('40000')
+    const cut = r.findings.filter((f) => f.rule === 'rst-after-query')
+    expect(cut.map((f) => f.culprit.address)).toEqual(['10.0.0.2'])
+    expect(cut[0]!.occurrences.map((o) => o.session).sort()).toEqual(['app.pcap:0', 'db.pcap:0'])
+  })
+
+  it('two statements in common could be chance: nothing is joined', () => {
+    const r = read(story(['SELECT 1']))
+    expect(r.inputs.find((i) => i.name === 'db.pcap')!.clockOffsetSeconds).toBeUndefined()
+    expect(frontOf(r, 50000)).toBeNull()
+  })
+
+  it('the same text again and again says nothing of the clocks', () => {
+    const r = read(story(['SELECT 1', 'SELECT 1', 'SELECT 1', 'SELECT 1', 'SELECT 1', 'SELECT 1']))
+    expect(r.inputs.find((i) => i.name === 'db.pcap')!.clockOffsetSeconds).toBeUndefined()
+  })
+})
