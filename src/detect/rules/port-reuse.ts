@@ -106,9 +106,8 @@ export default defineRule({
 /** The connection that had the endpoints before, in the same capture. */
 function oldConnection(s: Session, fleet: Fleet): Session | null {
   let old: Session | null = null
-  for (const t of fleet.sessions) {
-    if (t === s || t.input !== s.input || t.client !== s.client || t.server !== s.server || t.startAt >= s.startAt)
-      continue
+  for (const t of fleet.atEndpointOf(s)) {
+    if (t === s || t.client !== s.client || t.startAt >= s.startAt) continue
     if (old === null || t.startAt > old.startAt) old = t
   }
   return old
