@@ -7,7 +7,7 @@ import { type Duration, type Instant, NS_PER_SECOND } from '../core/time.ts'
 import type { CommandFact, Ending, Session } from '../session/session.ts'
 import { productOf } from './describe.ts'
 import type { Fleet } from './fleet.ts'
-import { survivedIdle } from './idle-clusters.ts'
+import { onSameHost, serverAfter } from './same-path.ts'
 import { otherVantages } from './vantages.ts'
 
 type ResetFact = NonNullable<Ending['reset']>
@@ -50,7 +50,7 @@ export function forgottenFlow(s: Session, fleet: Fleet): ForgottenFlow | null {
   if (reset.ackFlag && odd.length === 0) return null
   const elsewhere =
     otherVantages(s, fleet).find((t) => t.ending.resetCount === 0 && t.sides[SERVER].segments > 0) ?? null
-  const later = laterIds(s, fleet)
+  const later = serverAfter(s, fleet)
   if (later === 'restarted' && elsewhere === null) return null
   return { command, idle, reset, odd, elsewhere, serverWentOn: later === 'restarted' ? null : later }
 }
@@ -67,21 +67,6 @@ function oddities(s: Session, r: ResetFact, command: CommandFact): string[] {
     )
   if (r.ackFlag && r.seqDelta !== 0) out.push(`its sequence number is ${r.seqDelta} off`)
   return out
-}
-
-/** Connections made later to the same server: the counter of connection ids starts again with the server process. */
-function laterIds(s: Session, fleet: Fleet): Session | null | 'restarted' {
-  const id = s.mysql?.greeting?.connectionId ?? 0
-  if (id === 0) return null
-  const end = s.ending.first?.at ?? s.endAt
-  let went: Session | null = null
-  for (const t of fleet.sessions) {
-    const other = t.mysql?.greeting?.connectionId ?? 0
-    if (t === s || t.server !== s.server || t.input !== s.input || other === 0) continue
-    if (t.startAt > end && other < id) return 'restarted'
-    if (t.startAt > end ? other > id : t.sides[SERVER].lastDataAt > end) went = t
-  }
-  return went
 }
 
 export interface SilentLoss {
@@ -109,9 +94,15 @@ export function silentLoss(s: Session, fleet: Fleet): SilentLoss | null {
   const found = request ?? answerLoss(s)
   if (found === null) return null
   const elsewhere = otherVantages(s, fleet).find((t) => lacks(t, found)) ?? null
-  const others =
-    fleet.sessions.find((t) => t !== s && t.input === s.input && t.serverIp === s.serverIp && aliveIn(t, found)) ?? null
-  return { ...found, elsewhere, others }
+  return { ...found, elsewhere, others: aliveMeanwhile(s, found, fleet) }
+}
+
+function aliveMeanwhile(s: Session, found: { firstAt: Instant; until: Instant }, fleet: Fleet): Session | null {
+  for (const t of onSameHost(s, fleet)) {
+    if (t.sides[SERVER].lastDataAt <= found.firstAt) return null
+    if (t !== s && aliveIn(t, found)) return t
+  }
+  return null
 }
 
 function requestLoss(s: Session): Omit<SilentLoss, 'elsewhere' | 'others'> | null {
@@ -188,7 +179,7 @@ function lacks(t: Session, found: { by: 0 | 1; idle: Duration; firstAt: Instant 
 /** The server answered the other session while these packets had no answer. */
 function aliveIn(t: Session, found: { firstAt: Instant; until: Instant }): boolean {
   const at = t.sides[SERVER].lastDataAt
-  if (t.mysql === null || at <= found.firstAt || t.sides[SERVER].retransmissionsUnanswered > 0) return false
+  if (t.mysql === null || t.sides[SERVER].retransmissionsUnanswered > 0) return false
   if (at <= found.until || (t.startAt > found.firstAt && t.startAt < found.until)) return true
   return t.startAt < found.firstAt && t.mysql.longestIdle < found.until - found.firstAt
 }
@@ -199,28 +190,6 @@ function idleWithKeepAlives(s: Session, command: CommandFact): Duration {
   const kept = Math.max(s.sides[CLIENT].lastKeepAliveAt, s.sides[SERVER].lastKeepAliveAt)
   const quiet = command.at - command.idleBefore
   return kept > quiet && kept < command.at ? command.at - kept : command.idleBefore
-}
-
-/** Longest silence on this way, between these two addresses, that was survived, and by how many sessions. */
-export function survivors(
-  s: Session,
-  fleet: Fleet,
-  below: Duration,
-): { count: number; longest: Duration; outlived: number } {
-  let count = 0
-  let longest = 0
-  let outlived = 0
-  for (const t of fleet.sessions) {
-    if (t.serverIp !== s.serverIp || t.clientIp !== s.clientIp || t.input !== s.input) continue
-    const idle = t === s ? (t.mysql?.longestIdle ?? 0) : survivedIdle(t)
-    if (idle <= 0) continue
-    if (idle > below) outlived++
-    else {
-      count++
-      longest = Math.max(longest, idle)
-    }
-  }
-  return { count, longest, outlived }
 }
 
 export const serverName = (s: Session): string => `${productOf(s) ?? 'the server'} ${s.serverIp}`

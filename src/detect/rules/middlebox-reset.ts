@@ -6,7 +6,8 @@ import type { Session } from '../../session/session.ts'
 import { commandEvidence, commandWords, networkExcluded, seconds } from '../describe.ts'
 import { lostRequest } from '../idle-facts.ts'
 import { defineRule, type RuleEvidence, type Verdict } from '../rule.ts'
-import { type ForgottenFlow, forgottenFlow, survivors } from '../stale-flow.ts'
+import { survivors } from '../same-path.ts'
+import { type ForgottenFlow, forgottenFlow } from '../stale-flow.ts'
 import { fits } from '../timers.ts'
 
 export default defineRule({

@@ -5,7 +5,8 @@ import type { Confidence } from '../../report/model.ts'
 import type { Session } from '../../session/session.ts'
 import { commandEvidence, commandWords, seconds } from '../describe.ts'
 import { defineRule, type RuleContext, type RuleEvidence, type Verdict } from '../rule.ts'
-import { LONG_SILENCE, type SilentLoss, silentLoss, survivors } from '../stale-flow.ts'
+import { survivors } from '../same-path.ts'
+import { LONG_SILENCE, type SilentLoss, silentLoss } from '../stale-flow.ts'
 import { fits } from '../timers.ts'
 
 export default defineRule({
