@@ -10,6 +10,7 @@ import { groupSeries } from './capture/series.ts'
 import { isCapture, openCapture, peekFirstPacket } from './capture/source.ts'
 import { AnomalyLog } from './core/anomaly.ts'
 import { MysqlconnError } from './core/errors.ts'
+import { readKeyLog, readRsaKey } from './key-inputs.ts'
 import { initZstd } from './mysql/zstd.ts'
 import type { AnalyzeOptions } from './options.ts'
 import type { Report } from './report/model.ts'
@@ -32,7 +33,8 @@ interface CaptureFile {
 export async function analyze(inputs: readonly string[], options: AnalyzeOptions = {}): Promise<Report> {
   if (inputs.length === 0) throw new MysqlconnError('E_USAGE', 'no input: name a capture, a directory, or - for stdin')
   const run = new Run(options)
-  const expanded = await expandInputs([...inputs, ...(options.keylogs ?? [])])
+  for (const path of options.rsaKeys ?? []) readRsaKey(path, run.keys)
+  const { expanded, keyLogPaths } = await withKeyLogs(inputs, options)
   const names = uniqueNames(expanded)
   await initZstd()
   const captures: CaptureFile[] = []
@@ -40,6 +42,12 @@ export async function analyze(inputs: readonly string[], options: AnalyzeOptions
   let unreadable: MysqlconnError | null = null
   for (const [i, input] of expanded.entries()) {
     const name = names[i]!
+    // Keys before captures, in whatever order they were named.
+    if (input.kind === 'keylog' || keyLogPaths.has(input.path)) {
+      const log = await readKeyLog(input.path, name, run.keys)
+      others.push(() => run.addKeyLog(log))
+      continue
+    }
     // A folder is named for its captures; what else lies there (notes, reports) is not an input that failed.
     if (input.kind === 'text' && !input.explicit) continue
     if (input.kind === 'stream' || isCapture(input.kind)) {
@@ -49,8 +57,7 @@ export async function analyze(inputs: readonly string[], options: AnalyzeOptions
       continue
     }
     const anomalies = new AnomalyLog()
-    if (input.kind === 'keylog') anomalies.note('keylog.unread')
-    else if (input.kind === 'text') anomalies.note('log.unread')
+    if (input.kind === 'text') anomalies.note('log.unread')
     else {
       anomalies.note('input.unrecognised', 0, input.hint || 'unknown format')
       unreadable ??= new MysqlconnError(
@@ -59,9 +66,8 @@ export async function analyze(inputs: readonly string[], options: AnalyzeOptions
         'captures are pcap or pcapng, also compressed as .gz or .zst',
       )
     }
-    const kind = input.kind === 'keylog' ? 'keylog' : 'log'
-    const format = input.kind === 'keylog' ? 'nss-keylog' : input.kind === 'text' ? 'text' : 'unknown'
-    others.push(() => run.addOther(input.path, name, kind, format, statSync(input.path).size, anomalies))
+    const format = input.kind === 'text' ? 'text' : 'unknown'
+    others.push(() => run.addOther(input.path, name, 'log', format, statSync(input.path).size, anomalies))
   }
   if (captures.length === 0) {
     throw (
@@ -73,15 +79,53 @@ export async function analyze(inputs: readonly string[], options: AnalyzeOptions
       )
     )
   }
-  const total = captures.reduce((n, c) => n + c.size, 0)
-  let done = 0
-  for (const group of groupSeries(captures)) {
-    if (options.signal?.aborted === true) break
-    done = await readGroup(run, group, options, done, total)
-  }
+  await readCaptures(run, groupSeries(captures), options)
   for (const add of others) add()
   if (options.signal?.aborted === true) run.partial = true
   return run.report()
+}
+
+/**
+ * Reads everything once, and again what has missed keys that came later: in a Decryption Secrets Block behind the packets, or
+ * in another capture. Looking through every file for such blocks first would cost all runs what only few need.
+ */
+async function readCaptures(run: Run, groups: readonly CaptureFile[][], options: AnalyzeOptions): Promise<void> {
+  let total = groups.flat().reduce((n, c) => n + c.size, 0)
+  let done = 0
+  const read: { group: CaptureFile[]; at: number; missed: ReadonlySet<string> }[] = []
+  for (const group of groups) {
+    if (options.signal?.aborted === true) return
+    const at = run.inputs.length
+    done = await readGroup(run, group, options, done, total)
+    read.push({ group, at, missed: run.keys.takeMissed() })
+  }
+  for (const { group, at, missed } of read) {
+    if (options.signal?.aborted === true) return
+    const late = [...missed].filter((random) => run.keys.find(random, false) !== null).length
+    if (late === 0) continue
+    const first = run.inputs[at]!
+    if (group.some((f) => f.format === 'stream')) {
+      run.lateKeys(first, late)
+      continue
+    }
+    run.forget(first)
+    const end = run.inputs.length
+    total += group.reduce((n, c) => n + c.size, 0)
+    done = await readGroup(run, group, options, done, total)
+    const again = run.inputs.splice(end)
+    run.inputs.splice(at, group.length, ...again)
+  }
+}
+
+/** The inputs with the key logs among them: what --keylog names is one whatever it looks like, and is expanded like an input. */
+async function withKeyLogs(
+  inputs: readonly string[],
+  options: AnalyzeOptions,
+): Promise<{ expanded: ExpandedInput[]; keyLogPaths: ReadonlySet<string> }> {
+  const keyLogs = options.keylogs ?? []
+  const expanded = await expandInputs([...inputs, ...keyLogs])
+  const named = keyLogs.length === 0 ? [] : await expandInputs(keyLogs)
+  return { expanded, keyLogPaths: new Set(named.map((k) => k.path)) }
 }
 
 /** Reads the files of one series through one chain: connections go on from file to file. Returns the bytes read so far. */
@@ -97,6 +141,7 @@ async function readGroup(
   const sink = group.length === 1 ? chain.sink : numbering.over(chain.sink)
   const read: { file: CaptureFile; info: Parameters<Run['addCapture']>[2]; anomalies: AnomalyLog }[] = []
   let done = before
+  const secrets = run.keys.begin()
   for (const file of group) {
     numbering.begin(file.name)
     const anomalies = new AnomalyLog()
@@ -105,6 +150,7 @@ async function readGroup(
       anomalies,
       sink,
       signal: options.signal,
+      onSecrets: (text) => run.keys.addText(secrets, text),
       onProgress: (bytes) => options.onProgress?.({ bytes: done + bytes, total, sessions: run.sessions, findings: 0 }),
     })
     const complete = await capture.run()

@@ -11,6 +11,7 @@ import { SessionBuilder } from './session/builder.ts'
 import { noteLimits } from './session/diagnosis.ts'
 import type { FrameMap, Session } from './session/session.ts'
 import { TcpLayer } from './tcp/tcp-layer.ts'
+import type { KeyStore } from './tls/key-store.ts'
 
 /** Ports where MySQL, and its proxies, listen by default: server, admin, X Protocol, Router, ProxySQL, MaxScale, TiDB. */
 export const DEFAULT_PORTS: readonly number[] = [3306, 33060, 33062, 6033, 6446, 6447, 6450, 4006, 4008, 4000]
@@ -23,6 +24,7 @@ export interface ChainOptions {
   /** Extra MySQL ports named by the user. */
   ports: readonly number[]
   trace: string | null
+  keys: KeyStore
   onSession(session: Session): void
 }
 
@@ -43,8 +45,9 @@ export class Chain {
         files: options.files,
         isMysqlPort: (port) => assumed.has(port),
         trace: options.trace,
+        keys: options.keys,
         onSession: (s) => {
-          noteLimits(s, this.anomalies)
+          noteLimits(s, this.anomalies, !options.keys.empty)
           options.onSession(s)
         },
       },

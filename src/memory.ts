@@ -4,6 +4,7 @@ import { PcapReader } from './capture/pcap.ts'
 import { PcapngReader } from './capture/pcapng.ts'
 import { sniff } from './capture/sniff.ts'
 import { AnomalyLog } from './core/anomaly.ts'
+import { decodeText } from './core/bytes.ts'
 import type { AnalyzeOptions } from './options.ts'
 import type { Report } from './report/model.ts'
 import { Run } from './run.ts'
@@ -22,8 +23,28 @@ export function analyzeBuffers(
   options: AnalyzeOptions = {},
 ): Report {
   const run = new Run(options)
-  for (const { name, bytes } of inputs) read(run, name, bytes)
+  const captures: typeof inputs = inputs.filter(({ name, bytes }) => !readKeys(run, name, bytes))
+  for (const { name, bytes } of captures) readWithKeys(run, name, bytes)
   return run.report()
+}
+
+/** Key logs first, as in `analyze`. */
+function readKeys(run: Run, name: string, bytes: Uint8Array): boolean {
+  if (sniff(bytes).kind !== 'keylog') return false
+  const source = run.keys.begin()
+  run.keys.addText(source, decodeText(bytes, 0, bytes.length))
+  run.addKeyLog({ path: name, name, bytes: bytes.length, source: run.keys.sources[source]! })
+  return true
+}
+
+/** Reads a capture, and again when its secrets lie behind the packets that need them. */
+function readWithKeys(run: Run, name: string, bytes: Uint8Array): void {
+  const at = run.inputs.length
+  read(run, name, bytes)
+  if (![...run.keys.takeMissed()].some((random) => run.keys.find(random, false) !== null)) return
+  run.forget(run.inputs[at]!)
+  run.inputs.length = at
+  read(run, name, bytes)
 }
 
 function read(run: Run, name: string, bytes: Uint8Array): void {
@@ -40,8 +61,14 @@ function read(run: Run, name: string, bytes: Uint8Array): void {
     return
   }
   const chain = run.chain(name, { locate: (frame) => ({ input: name, frame }) })
+  const secrets = run.keys.begin()
   const Reader = kind === 'pcap' ? PcapReader : PcapngReader
-  const reader = new Reader({ epoch: run.epoch, anomalies, sink: chain.sink })
+  const reader = new Reader({
+    epoch: run.epoch,
+    anomalies,
+    sink: chain.sink,
+    onSecrets: (text) => run.keys.addText(secrets, text),
+  })
   const used = reader.feed(bytes, 0, bytes.length)
   reader.finish(bytes, used, bytes.length)
   run.finish(chain)

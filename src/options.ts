@@ -27,12 +27,16 @@ export interface AnalyzeOptions {
   trace?: string
   /** Adds the silences and the timers that they fit: Report.idle. */
   idle?: boolean
+  /** Adds the TLS section: versions, ciphers, failures, who was hit: Report.tls. */
+  tls?: boolean
   /** Called now and then, between chunks of input. */
   onProgress?: (progress: Progress) => void
   /** Checked between chunks: once `aborted` is true the run ends with what is known, marked partial. */
   signal?: { readonly aborted: boolean }
   /** TLS key logs (NSS key log format) besides those among the inputs (--keylog). */
   keylogs?: readonly string[]
+  /** RSA private keys of servers, PEM or DER: they open TLS <= 1.2 sessions with RSA key exchange (--rsa-key). */
+  rsaKeys?: readonly string[]
   /** Version to print in the report; the package's own when absent. */
   version?: string
 }

@@ -14,6 +14,7 @@ import { type ClockOffset, clockOffsets } from './detect/clocks.ts'
 import { detect } from './detect/engine.ts'
 import { idleReport } from './detect/idle-report.ts'
 import { RULES } from './detect/rules/index.ts'
+import { type KeyLogInput, keyLogAnomalies } from './key-inputs.ts'
 import { type AnalyzeOptions, parseWhen, resolveWhen } from './options.ts'
 import { anomalyReports, sessionReport, summarise } from './report/build.ts'
 import { type InputReport, REPORT_SCHEMA, type Report, type TraceReport } from './report/model.ts'
@@ -22,6 +23,7 @@ import { begunBefore, isOpaque, missingDirection } from './session/diagnosis.ts'
 import type { Session } from './session/session.ts'
 import { shiftSession } from './session/shift.ts'
 import type { Trace } from './session/trace.ts'
+import { KeyStore } from './tls/key-store.ts'
 import { VERSION } from './version.ts'
 
 const RANK = { error: 0, warning: 1, info: 2 } as const
@@ -29,9 +31,11 @@ const RANK = { error: 0, warning: 1, info: 2 } as const
 export class Run {
   readonly epoch = new Epoch()
   readonly inputs: InputReport[] = []
+  /** TLS keys from every input that has some. */
+  readonly keys = new KeyStore(LIMITS.tlsKeySessions)
   partial = false
   private readonly options: AnalyzeOptions
-  private readonly kept: Session[] = []
+  private kept: Session[] = []
   private total = 0
   private healthy = 0
   private trace: { session: string; trace: Trace } | null = null
@@ -67,6 +71,7 @@ export class Run {
       files,
       ports: this.options.ports ?? [],
       trace: this.options.trace ?? null,
+      keys: this.keys,
       onSession: (s) => this.keep(s),
     })
   }
@@ -77,10 +82,18 @@ export class Run {
     if (chain.sessions.trace !== null) this.trace = { session: this.options.trace!, trace: chain.sessions.trace }
   }
 
+  /** Takes back the sessions of an input, which will be read again with keys that came too late. */
+  forget(input: InputReport): void {
+    const own = this.kept.filter((s) => s.input === input.name)
+    this.kept = this.kept.filter((s) => s.input !== input.name)
+    this.total -= input.mysqlSessions ?? 0
+    this.healthy -= own.filter(isHealthy).length
+  }
+
   private keep(s: Session): void {
     this.total++
     // Broken sessions are always kept; beyond the limit, healthy ones are only counted.
-    if (s.ending.lost === null && (s.ending.quit || s.ending.first === null) && s.mysql?.kills.length === 0) {
+    if (isHealthy(s)) {
       if (this.healthy >= LIMITS.healthySessions) return
       this.healthy++
     }
@@ -217,6 +230,28 @@ export class Run {
     })
   }
 
+  /** A TLS key log, once everything is read that it may belong to. */
+  addKeyLog(log: KeyLogInput): void {
+    const sawTls = this.kept.some((s) => s.tls !== null)
+    this.inputs.push({
+      path: log.path,
+      name: log.name,
+      kind: 'keylog',
+      format: 'nss-keylog',
+      bytes: log.bytes,
+      lines: log.source.lines,
+      recognised: log.source.lines - log.source.damaged,
+      anomalies: anomalyReports(keyLogAnomalies(log.source, sawTls)),
+    })
+  }
+
+  /** Keys for so many of its sessions came when their packets had gone by. */
+  lateKeys(input: InputReport, sessions: number): void {
+    const log = new AnomalyLog()
+    log.note('keylog.late', 0, `${sessions} TLS sessions`)
+    input.anomalies.push(...anomalyReports(log))
+  }
+
   /** An input that holds no packets. */
   addOther(
     path: string,
@@ -228,4 +263,9 @@ export class Run {
   ): void {
     this.inputs.push({ path, name, kind, format, bytes, anomalies: anomalyReports(anomalies) })
   }
+}
+
+/** It lost nothing and killed nobody. */
+function isHealthy(s: Session): boolean {
+  return s.ending.lost === null && (s.ending.quit || s.ending.first === null) && s.mysql?.kills.length === 0
 }

@@ -41,12 +41,7 @@ export abstract class AnalysisCommand extends BaseCommand {
     try {
       let report: Report
       try {
-        // A key log is an input like any other: it is recognised by its content, and named in the report.
-        report = await analyze([...inputs, ...(flags.keylog ?? [])], {
-          ...options,
-          signal: interrupt,
-          onProgress: (p) => progress.update(p),
-        })
+        report = await analyze(inputs, { ...options, signal: interrupt, onProgress: (p) => progress.update(p) })
       } finally {
         progress.clear()
       }

@@ -67,7 +67,14 @@ export const SELECT_FLAGS = {
   }),
   keylog: Flags.string({
     summary:
-      'TLS key log (SSLKEYLOGFILE), as if it were an input. Recognised and named; this version does not decrypt.',
+      'TLS key log in the NSS format (SSLKEYLOGFILE): TLS is decrypted with it. One among the inputs is recognised too.',
+    helpValue: 'FILE',
+    multiple: true,
+    multipleNonGreedy: true,
+    helpGroup: 'SELECT',
+  }),
+  'rsa-key': Flags.string({
+    summary: "The server's RSA private key: opens TLS 1.2 sessions with RSA key exchange. PEM or DER, no passphrase.",
     helpValue: 'FILE',
     multiple: true,
     multipleNonGreedy: true,
@@ -131,6 +138,7 @@ export interface AnalysisFlags {
   role?: string[] | undefined
   'clock-offset'?: string[] | undefined
   keylog?: string[] | undefined
+  'rsa-key'?: string[] | undefined
   redact?: boolean | undefined
   strict?: boolean | undefined
   'fail-on'?: string | undefined
@@ -151,6 +159,8 @@ export function analyzeOptions(flags: AnalysisFlags): AnalyzeOptions {
   if (flags.role !== undefined) options.roles = Object.fromEntries(flags.role.map(role))
   if (flags['clock-offset'] !== undefined)
     options.clockOffsets = Object.fromEntries(flags['clock-offset'].map(clockOffset))
+  if (flags.keylog !== undefined) options.keylogs = flags.keylog
+  if (flags['rsa-key'] !== undefined) options.rsaKeys = flags['rsa-key']
   if (flags.strict) options.strict = true
   if (flags.redact) options.redact = true
   return options

@@ -133,9 +133,38 @@ export const ANOMALY_KINDS = {
     accuses: 'us',
     means: 'A log was recognised as text, but this version reads packets only: what it says was not used.',
   },
-  'keylog.unread': {
+  'tls.wrong-keys': {
     accuses: 'us',
-    means: 'A TLS key log was given, but this version does not decrypt: it was not used.',
+    means:
+      'There are keys for these TLS sessions, and they do not open them: the key log was changed, or is of something else. They were judged by sizes and times.',
+  },
+  'tls.place-lost': {
+    accuses: 'capture',
+    means:
+      'Decryption stopped inside these TLS sessions: behind a hole in the capture, or changed bytes, no record would open. What came later was judged by sizes and times.',
+  },
+  'tls.cipher': {
+    accuses: 'us',
+    means: 'These TLS sessions use a cipher suite, or compression, that is not decrypted here.',
+  },
+  'tls.handshake-unseen': {
+    accuses: 'capture',
+    means:
+      'The handshake of these TLS sessions is not in the capture: whose keys they use is unknown, so no key log opens them.',
+  },
+  'keylog.damaged': {
+    accuses: 'log',
+    means: 'Lines of the TLS key log are not in the NSS key log format and were passed over.',
+  },
+  'keylog.no-match': {
+    accuses: 'log',
+    means:
+      'Nothing in the TLS key log belongs to a TLS session of the captures: it was recorded elsewhere or at another time.',
+  },
+  'keylog.late': {
+    accuses: 'us',
+    means:
+      'Keys came behind the packets that need them, in an input that can be read only once: these sessions were judged without keys.',
   },
   'input.unrecognised': { accuses: 'us', means: 'Neither a capture nor text: the file was not read.' },
   'us.limit': {

@@ -25,6 +25,16 @@ export interface Limits {
   anomaliesKept: number
   /** TCP bytes examined before a connection that shows no MySQL is left alone. */
   recogniseBytes: number
+  /** Sessions whose TLS secrets are remembered, about 1 KB each; the oldest of a key log are forgotten first. */
+  tlsKeySessions: number
+  /** Bytes of a key log file, or of a private key, that are read as one line: no secret is that long. */
+  tlsKeyLineBytes: number
+  /** Bytes of TLS records under way in several segments, over all connections together. */
+  tlsRecordBytesTotal: number
+  /** Record numbers tried after a hole in a TLS stream: beyond it the place counts as lost. */
+  tlsResyncRecords: number
+  /** The same over the life of one connection: a try costs as much as decrypting the record. */
+  tlsResyncTries: number
 }
 
 export const LIMITS: Limits = {
@@ -41,4 +51,9 @@ export const LIMITS: Limits = {
   fragmentBytes: 4 << 20,
   anomaliesKept: 8,
   recogniseBytes: 64 << 10,
+  tlsKeySessions: 200_000,
+  tlsKeyLineBytes: 4096,
+  tlsRecordBytesTotal: 64 << 20,
+  tlsResyncRecords: 1024,
+  tlsResyncTries: 8192,
 }

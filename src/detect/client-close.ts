@@ -7,6 +7,7 @@ import { type Duration, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
 import { Command } from '../mysql/commands.ts'
 import type { CommandFact, FirstClose, Session } from '../session/session.ts'
 import type { Fleet, Kill } from './fleet.ts'
+import { hiddenByTls } from './tls-hidden.ts'
 
 export interface ClientClose {
   first: FirstClose
@@ -128,14 +129,14 @@ function idle(s: Session, first: FirstClose, fleet: Fleet, front: Session | null
 function established(s: Session): boolean {
   if (s.mysql === null) return false
   if (s.mysql.authenticatedFrame > 0) return true
-  if (s.tls !== null) return s.tls.handshake === 'complete' && s.tls.records[0] > 1 && s.tls.records[1] > 1
+  if (hiddenByTls(s)) return s.tls!.handshake === 'complete' && s.tls!.records[0] > 1 && s.tls!.records[1] > 1
   return s.mysql.greeting === null && s.mysql.commands.total > 0
 }
 
 function waitingFor(s: Session, first: FirstClose): CommandFact | null {
   const c = first.outstanding
   if (c === null || STREAMS.has(c.op)) return null
-  if (s.tls !== null && c.text === null && first.at - c.at < OPAQUE_PATIENCE) return null
+  if (hiddenByTls(s) && c.text === null && first.at - c.at < OPAQUE_PATIENCE) return null
   return c
 }
 

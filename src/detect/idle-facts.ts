@@ -6,6 +6,7 @@ import { SERVER } from '../core/direction.ts'
 import { type Duration, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
 import type { CommandFact, ErrorFact, Session } from '../session/session.ts'
 import type { IdleDeath } from './idle-clusters.ts'
+import { hiddenByTls } from './tls-hidden.ts'
 
 /** ER_CLIENT_INTERACTION_TIMEOUT, sent by MySQL since 8.0.24 before it closes an idle connection. */
 export const INTERACTION_TIMEOUT = 4031
@@ -71,7 +72,7 @@ function otherFarewell(s: Session): boolean {
 function inUse(s: Session): boolean {
   const m = s.mysql!
   if (m.authenticatedFrame > 0) return true
-  if (s.tls !== null) return s.tls.handshake !== 'failed' && s.tls.records[SERVER] > 1
+  if (hiddenByTls(s)) return s.tls!.handshake !== 'failed' && s.tls!.records[SERVER] > 1
   return m.greeting === null && (m.commands.total > 0 || s.synFrame === 0)
 }
 

@@ -8,6 +8,7 @@ import { append } from '../core/multimap.ts'
 import type { Duration, Instant } from '../core/time.ts'
 import type { Session } from '../session/session.ts'
 import type { Fleet } from './fleet.ts'
+import { hiddenByTls } from './tls-hidden.ts'
 
 /** Endpoints that an address must have tried, none of them twice on average, before it counts as a scanner. */
 const SCANNED_ENDPOINTS = 4
@@ -133,7 +134,7 @@ export class Neighbours {
 export function triedToLogIn(s: Session): boolean {
   if (s.mysql === null) return false
   if (s.mysql.loginFrame > 0 || s.mysql.authenticatedFrame > 0 || s.mysql.commands.total > 0) return true
-  return s.tls !== null && s.tls.handshake === 'complete' && s.tls.records[0] > 0
+  return hiddenByTls(s) && s.tls!.handshake === 'complete' && s.tls!.records[0] > 0
 }
 
 /**
@@ -144,7 +145,7 @@ export function finishedLogin(s: Session): boolean {
   if (s.mysql === null) return false
   if (s.mysql.authenticatedFrame > 0 || s.mysql.commands.total > 0) return true
   if (s.mysql.greeting === null && s.mysql.recognisedBy !== 'error-greeting' && s.synFrame === 0) return true
-  return s.tls !== null && s.tls.handshake !== 'failed' && s.tls.records[0] > 0
+  return hiddenByTls(s) && s.tls!.handshake !== 'failed' && s.tls!.records[0] > 0
 }
 
 const ascending = (a: number, b: number): number => a - b

@@ -8,6 +8,7 @@ import { CLIENT, SERVER } from '../core/direction.ts'
 import { type Duration, type Instant, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
 import type { ErrorFact, Session } from '../session/session.ts'
 import type { Fleet } from './fleet.ts'
+import { hiddenByTls } from './tls-hidden.ts'
 
 export interface ProcessEnd {
   /** ip:port of the accepting side. */
@@ -232,7 +233,9 @@ function cutByServer(s: Session): boolean {
 
 function begun(s: Session): boolean {
   if (s.mysql === null) return false
-  return s.mysql.authenticatedFrame > 0 || s.mysql.commands.total > 0 || s.tls?.handshake === 'complete'
+  return (
+    s.mysql.authenticatedFrame > 0 || s.mysql.commands.total > 0 || (hiddenByTls(s) && s.tls!.handshake === 'complete')
+  )
 }
 
 /** SYN answered by RST. */

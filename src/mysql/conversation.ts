@@ -120,7 +120,14 @@ export class MysqlConversation extends QuickPath {
     const { client, server, queue } = c
     if (queue.length > 1 || this.serverSide.busy || !client.idle || !server.idle || client.expected !== 0) return
     if (c.phase !== Phase.command || c.sendingFile || c.clientUnsure || server.expected !== queue.expected) return
-    if (this.done || this.tls || c.tls || c.compressed || c.handedOver || this.loginBytes !== null) return
+    if (
+      this.done ||
+      ((this.tls || c.tls) && !this.tlsActive) ||
+      c.compressed ||
+      c.handedOver ||
+      this.loginBytes !== null
+    )
+      return
     this.queryAttributes = c.queryAttributes
     this.deprecateEof = c.deprecateEof
     if (queue.length === 0) {
@@ -237,7 +244,7 @@ export class MysqlConversation extends QuickPath {
     if (reader.lost && !this.recovery.client(buf, start, end)) return
     let p = start
     do p = reader.feed(buf, p, end)
-    while (p < end && !reader.lost && !this.c.tls)
+    while (p < end && !reader.lost && (!this.c.tls || this.tlsActive))
     if (this.c.tls) this.beginTls(p)
   }
 

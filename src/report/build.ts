@@ -5,6 +5,7 @@ import { type Epoch, toSeconds } from '../core/time.ts'
 import type { Fleet } from '../detect/fleet.ts'
 import { commandName } from '../mysql/commands.ts'
 import type { Session } from '../session/session.ts'
+import { UNREAD_WORDS } from '../tls/unread.ts'
 import { betterCapture } from './completeness.ts'
 import type { AnomalyReport, Finding, InputReport, SessionReport, Summary } from './model.ts'
 
@@ -41,7 +42,7 @@ export function sessionReport(s: Session, fleet: Fleet, epoch: Epoch): SessionRe
             version: s.tls.version,
             cipher: s.tls.cipher,
             sni: s.tls.sni,
-            decrypted: false,
+            decrypted: s.tls.decrypted,
             alerts: s.tls.alerts.map((a) => ({
               by: sideName(a.by),
               level: a.level,
@@ -75,6 +76,7 @@ function mysqlReport(s: Session): SessionReport['mysql'] {
   const cut = s.sides[CLIENT].snaplenBytes + s.sides[SERVER].snaplenBytes
   if (cut > 0) limits.push(`${cut} bytes cut by the snapshot length`)
   if (m.resynced > 0) limits.push(`decoding resumed ${m.resynced} time${m.resynced === 1 ? '' : 's'} after a gap`)
+  if (s.tls?.unread != null) limits.push(UNREAD_WORDS[s.tls.unread])
   for (const u of s.foreign) limits.push(`${sideName(u.dir)} frame ${u.frame}: ${u.what}`)
   return {
     serverVersion: m.greeting?.serverVersion ?? null,

@@ -21,6 +21,7 @@ const NOT_ITS_FAULT: ReadonlySet<AnomalyName> = new Set<AnomalyName>([
   'capture.midstream',
   'capture.tls-no-keys',
   'capture.no-mysql',
+  'tls.handshake-unseen',
 ])
 
 /** Said with their share of all sessions in Summary.blind, so the text need not say them again. */
@@ -30,9 +31,8 @@ const SAID_IN_WORDS: ReadonlySet<AnomalyName> = new Set<AnomalyName>([
   'capture.no-mysql',
 ])
 
-/** Nothing here decrypts yet, so a key log serves Wireshark only. */
 const TLS_ADVICE =
-  'capture where TLS has ended, or without TLS in a test; a TLS key log (SSLKEYLOGFILE) lets Wireshark read the rest'
+  'have a client or proxy write a TLS key log while you capture (SSLKEYLOGFILE) and give it with --keylog; start before the connections open'
 
 /** How to capture right, by what went wrong. */
 const BETTER: Partial<Record<AnomalyName, string>> = {
@@ -50,6 +50,8 @@ const BETTER: Partial<Record<AnomalyName, string>> = {
   'capture.midstream': 'start the capture before the connections open, or restart the pool while it runs',
   'mysql.inferred': 'start the capture before the connections open, or restart the pool while it runs',
   'capture.tls-no-keys': TLS_ADVICE,
+  'tls.handshake-unseen': TLS_ADVICE,
+  'keylog.no-match': 'record the key log in the process whose connections are captured, at the same time',
   'capture.no-mysql': 'name the port with --port, or capture on the database or proxy host, before the logins',
   'capture.unknown-link-type': 'capture on an Ethernet or loopback interface, or with -i any',
 }

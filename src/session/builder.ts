@@ -12,6 +12,9 @@ import { MysqlConversation } from '../mysql/conversation.ts'
 import type { Connection } from '../tcp/connection.ts'
 import type { Half } from '../tcp/half.ts'
 import type { CloseHow, StreamSink, StreamSinkFactory } from '../tcp/stream-sink.ts'
+import type { KeyStore } from '../tls/key-store.ts'
+import { RecordBuffers } from '../tls/record-buffers.ts'
+import type { Decryption } from '../tls/tracker.ts'
 import { endingOf } from './ending.ts'
 import { NO_EXCHANGES } from './exchanges.ts'
 import { SessionRows } from './hot.ts'
@@ -29,6 +32,8 @@ export interface BuilderOptions {
   /** Session to record in full, or null. */
   trace: string | null
   onSession(session: Session): void
+  /** Keys for TLS sessions. */
+  keys: KeyStore
 }
 
 export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
@@ -38,6 +43,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
   /** Server endpoints where MySQL was recognised: connection attempts to them are MySQL's even when nothing was said. */
   readonly servers = new Set<string>()
   /** Connections on which nothing was recognised; those to a known server endpoint become sessions at the end. */
+  readonly decryption: Decryption
   private readonly undecided: Session[] = []
   private readonly rows = new SessionRows()
   private readonly anomalies: AnomalyLog
@@ -49,6 +55,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
 
   constructor(options: BuilderOptions, ipv6: Ipv6Table, anomalies: AnomalyLog, limits: Limits) {
     this.options = options
+    this.decryption = { keys: options.keys, buffers: new RecordBuffers() }
     this.ipv6 = ipv6
     this.anomalies = anomalies
     this.limits = limits
@@ -57,18 +64,20 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
   open(conn: Connection): StreamSink {
     const recorder = new SessionRecorder(conn, this, this.rows, this.limits)
     const assumeMysql = this.options.isMysqlPort(conn.ports[SERVER])
-    recorder.conversation = new MysqlConversation(
-      recorder,
-      this.anomalies,
-      { assumeMysql, sidesKnown: conn.roleBy === 'syn' },
-      () => conn.flip(),
-    )
+    const sidesKnown = conn.roleBy === 'syn'
+    const turn = (): void => conn.flip()
+    recorder.conversation = new MysqlConversation(recorder, this.anomalies, { assumeMysql, sidesKnown }, turn)
     if (this.options.trace === `${this.options.input}:${conn.stream}`) {
       this.trace = new Trace(this.limits.traceEvents)
       recorder.trace = this.trace
     }
     conn.observer = recorder
     return recorder
+  }
+
+  /** The handshake has shown who is the server. */
+  converse(recorder: SessionRecorder): MysqlConversation {
+    return new MysqlConversation(recorder, this.anomalies, { assumeMysql: true, sidesKnown: true })
   }
 
   notMysql(recorder: SessionRecorder): void {

@@ -3,14 +3,18 @@ import type { AnomalyLog } from '../core/anomaly.ts'
 import { CLIENT, type Direction, SERVER, sideName } from '../core/direction.ts'
 import type { Session } from './session.ts'
 
-/** Notes what the capture kept from us about this session. */
-export function noteLimits(s: Session, log: AnomalyLog): void {
+/** Notes what the capture kept from us about this session. `keysGiven`: there are keys for some TLS sessions. */
+export function noteLimits(s: Session, log: AnomalyLog, keysGiven = false): void {
   const missing = missingDirection(s)
   if (missing !== null)
     log.note('capture.one-direction', s.firstFrame, () => `${s.id}: nothing from the ${sideName(missing)}`)
   if (missing === null) noteLost(s, log)
   if (begunBefore(s)) log.note('capture.midstream', s.firstFrame, () => s.id)
   if (isOpaque(s)) log.note('capture.tls-no-keys', s.firstFrame, () => s.id)
+  const unread = s.tls?.unread ?? null
+  if (unread === 'wrong-keys' || unread === 'place-lost' || unread === 'cipher')
+    log.note(`tls.${unread}`, s.firstFrame, () => s.id)
+  else if (unread === 'handshake-unseen' && keysGiven) log.note('tls.handshake-unseen', s.firstFrame, () => s.id)
 }
 
 function noteLost(s: Session, log: AnomalyLog): void {
@@ -38,4 +42,4 @@ export function missingDirection(s: Session): Direction | null {
 export const begunBefore = (s: Session): boolean => s.mysql !== null && s.synFrame === 0 && s.mysql.greeting === null
 
 /** TLS hides what was said. */
-export const isOpaque = (s: Session): boolean => s.tls !== null && s.tls.handshake !== 'failed'
+export const isOpaque = (s: Session): boolean => s.tls !== null && s.tls.handshake !== 'failed' && !s.tls.decrypted

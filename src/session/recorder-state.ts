@@ -11,6 +11,7 @@ import type { Greeting, Login, ProxyHeader, RecognisedBy } from '../mysql/listen
 import { Status } from '../mysql/status.ts'
 import type { Connection } from '../tcp/connection.ts'
 import type { CloseHow } from '../tcp/stream-sink.ts'
+import type { Decryption } from '../tls/tracker.ts'
 import { CommandCounts } from './command-counts.ts'
 import { type Exchanges, exchangesOf } from './exchanges.ts'
 import {
@@ -69,6 +70,10 @@ export interface RowFacts {
 /** Who is told when the connection is finished. */
 export interface RecorderOwner {
   finished(recorder: SessionRecorder, how: CloseHow, at: Instant): void
+  /** Keys and buffers for TLS. */
+  readonly decryption: Decryption
+  /** A decoder for MySQL inside TLS that began without MySQL's SSLRequest. */
+  converse(recorder: SessionRecorder): MysqlConversation
   /** The bytes are not MySQL's: nobody needs this recorder any more. */
   notMysql(recorder: SessionRecorder): void
 }
@@ -141,6 +146,15 @@ export abstract class RecorderState {
     this.limits = limits
   }
 
+  /** TLS hides what is said. */
+  protected get sealed(): boolean {
+    return this.tls !== null && !this.tls.reading
+  }
+
+  get decryption(): Decryption {
+    return this.owner.decryption
+  }
+
   /** The connection is worth a row: it is MySQL's, or TLS on a port of MySQL. */
   protected begin(): void {
     if (this.row >= 0) return
@@ -204,20 +218,25 @@ export abstract class RecorderState {
     const n = this.rows.numbers
     const b = this.row * NUMBERS
     // Server bytes that could not be placed came after it: they may have been its answer.
-    const unplaced = this.tls === null && this.conversation.answersUnknown
+    const unplaced = !this.sealed && this.conversation.answersUnknown
     if (this.answerHidden && n[b + IN_FLIGHT]! > 0) return null
     // Begun before the capture, and the client has acknowledged server bytes of which none was ever captured.
     const server = this.conn.halves[SERVER]
     if (this.loginFrame === 0 && server.bytes === 0 && server.hasAck && ((server.acked - server.firstAcked) | 0) > 0)
       return null
     // Where an answer ends hangs on what the login agreed (CLIENT_DEPRECATE_EOF): unseen, one that has begun may be whole.
-    if (this.loginFrame === 0 && this.tls === null && n[b + IN_FLIGHT]! > 0 && n[b + REPLY_FRAME]! > 0) return null
+    if (this.loginFrame === 0 && !this.sealed && n[b + IN_FLIGHT]! > 0 && n[b + REPLY_FRAME]! > 0) return null
     if (unplaced && n[b + IN_FLIGHT]! > 0 && this.conn.halves[SERVER].lastDataFrame > n[b + FRAME]!) return null
     if (n[b + IN_FLIGHT] === 0) {
       const op = n[b + ARRIVING_OP]!
+      // The client was cut off inside a TLS record: what it holds can never be read.
+      const part = op < 0 ? (this.tls?.partial(CLIENT) ?? null) : null
+      if (part !== null) return this.fact(OPAQUE, part.at, part.frame, false, 0, 0)
       if (op < 0 || answerOf(op) === Answer.none) return null
       return this.fact(op, n[b + ARRIVING_AT]!, n[b + ARRIVING_FRAME]!, false, 0, 0)
     }
+    const begun = n[b + REPLY_FRAME] === 0 ? (this.tls?.partial(SERVER) ?? null) : null
+    if (begun !== null) return this.fact(n[b + OP]!, n[b + AT]!, n[b + FRAME]!, true, begun.frame, begun.at)
     return this.fact(n[b + OP]!, n[b + AT]!, n[b + FRAME]!, true, n[b + REPLY_FRAME]!, n[b + REPLY_AT]!)
   }
 

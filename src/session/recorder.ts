@@ -92,7 +92,7 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
       dir === SERVER &&
       why !== 'end' &&
       this.inFlight > 0 &&
-      (this.tls !== null || this.conversation.answersUnknown)
+      (this.sealed || this.conversation.answersUnknown)
     ) {
       this.answerHidden = true
     }
@@ -109,8 +109,8 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
   }
 
   close(how: CloseHow, at: Instant): void {
-    if (this.tls === null) this.conversation.close()
-    else this.tls.end(at)
+    this.tls?.end(at)
+    this.conversation.close()
     this.owner.finished(this, how, at)
   }
 
@@ -125,6 +125,8 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
   // ---- MysqlListener
 
   recognised(by: RecognisedBy, _at: Instant, frame: number): void {
+    // It is MySQL after all, inside a TLS that it did not ask for.
+    if (this.tls?.reading === true) this.unreadables = this.unreadables.filter((u) => u.what !== 'tls-client-hello')
     this.recognisedBy = by
     this.recognisedFrame = frame
     this.begin()
@@ -402,6 +404,27 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
   }
 
   // ---- shared with the tls facts
+
+  /** Bytes that TLS hid, in order: MySQL's, as if they had come in the clear. */
+  decrypted(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
+    if (!this.conversation.tlsActive) {
+      if (!this.conversation.tls) this.conversation = this.owner.converse(this)
+      this.conversation.tlsActive = true
+    }
+    this.conversation.data(dir, buf, start, end, at, frame)
+  }
+
+  /** `bytes` of them are missing, -1 when nobody knows how many. */
+  decryptedLost(dir: Direction, bytes: number, at: Instant, frame: number): void {
+    const missing = bytes < 0 ? Number.POSITIVE_INFINITY : bytes
+    this.conversation.gap(dir, missing, 'capture', at, frame)
+    if (dir === SERVER && this.inFlight > 0 && this.conversation.answersUnknown) this.answerHidden = true
+  }
+
+  /** From here on records are told by their size: an answer to what is outstanding will be seen, but not read. */
+  decryptionEnds(): void {
+    if (this.row >= 0 && this.inFlight > 0) this.answerHidden = true
+  }
 
   /** COM_QUIT in plain text behind TLS records: an orderly close where nothing was waited for. */
   plainQuit(at: Instant, frame: number): void {

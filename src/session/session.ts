@@ -7,6 +7,7 @@ import type { Duration, Instant } from '../core/time.ts'
 import type { Flavor, Greeting, Login, ProxyHeader, RecognisedBy } from '../mysql/listener.ts'
 import type { Outcome } from '../report/model.ts'
 import type { IcmpFact, ResetFact, RoleBy } from '../tcp/connection.ts'
+import type { Unread } from '../tls/listener.ts'
 import type { Plaintext } from '../tls/plaintext.ts'
 import type { CommandCounts } from './command-counts.ts'
 import type { Exchanges } from './exchanges.ts'
@@ -273,6 +274,13 @@ export interface TlsFacts {
   /** Time, and length without header (RFC 8446 5.2), of the last of them, by side; 0 if none. */
   lastRecordAt: [Instant, Instant]
   lastRecordLength: [number, number]
+  /** What TLS hides was read with keys: the session is known as one without TLS. */
+  decrypted: boolean
+  /** Why it was not (or not to its end); null when it was, or when there was nothing to decrypt. */
+  unread: Unread | null
+  /** Seen only where decrypted: handshakes after the first (TLS <= 1.2), KeyUpdates (TLS 1.3). */
+  renegotiations: number
+  keyUpdates: number
 }
 
 export interface Session {

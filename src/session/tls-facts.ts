@@ -3,10 +3,11 @@ import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
 import type { Instant } from '../core/time.ts'
 import type { Connection } from '../tcp/connection.ts'
 import { alertName } from '../tls/alerts.ts'
-import type { CertificateFact, ClientHello, ServerHello, TlsListener } from '../tls/listener.ts'
+import type { CertificateFact, ClientHello, ServerHello, TlsListener, Unread } from '../tls/listener.ts'
 import { cipherName, versionName } from '../tls/names.ts'
 import { plaintextKind } from '../tls/plaintext.ts'
 import { TlsTracker } from '../tls/tracker.ts'
+import { UNREAD_WORDS } from '../tls/unread.ts'
 import type { SessionRecorder } from './recorder.ts'
 import type { PlaintextFact, TlsCertificate, TlsFacts, TlsOffer } from './session.ts'
 import { EventKind } from './timeline.ts'
@@ -39,7 +40,7 @@ export class TlsFactsRecorder implements TlsListener {
   private readonly alerts: TlsFacts['alerts'][number][] = []
   /** Most handshakes have none of the first and third: one shared nothing until then. */
   private certificates: readonly TlsCertificate[] = NOTHING
-  private plaintext: readonly PlaintextFact[] = NOTHING
+  private clearText: readonly PlaintextFact[] = NOTHING
   private offer: ClientHello | null = null
   private resumed = false
   private readonly requestFrame: number
@@ -52,6 +53,10 @@ export class TlsFactsRecorder implements TlsListener {
   private readonly lastAt: [number, number] = [0, 0]
   private readonly lastLength: [number, number] = [0, 0]
   private helloSeen = false
+  /** Records are being read; decryption was given up, and why. */
+  reading = false
+  private unread: Unread | null = null
+  private rekeyings: { renegotiations: number; keyUpdates: number } = { renegotiations: 0, keyUpdates: 0 }
 
   /** `requestFrame`, `requestAt`: MySQL's SSLRequest, 0 when there was none. `midstream`: TLS was under way when the capture began. */
   constructor(
@@ -65,7 +70,7 @@ export class TlsFactsRecorder implements TlsListener {
     this.requestAt = requestAt
     this.recorder = recorder
     this.conn = conn
-    this.tracker = new TlsTracker(this, midstream)
+    this.tracker = new TlsTracker(this, midstream, recorder.decryption)
   }
 
   data(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
@@ -134,6 +139,7 @@ export class TlsFactsRecorder implements TlsListener {
     this.records[dir]++
     this.lastAt[dir] = at
     this.lastLength[dir] = length
+    if (this.reading) return
     const fromClient = dir === CLIENT
     const mayBeQuit = fromClient && (this.holds(length, SHORTEST_COMMAND) || this.isPadded(length))
     // Of COM_PING there is nothing to lose: what may be one is not waited for either.
@@ -141,13 +147,46 @@ export class TlsFactsRecorder implements TlsListener {
     this.recorder.trace?.add('tls', dir, at, frame, 'application data', `${length} bytes, encrypted`)
   }
 
+  plaintext(
+    dir: Direction,
+    length: number,
+    buf: Uint8Array,
+    start: number,
+    end: number,
+    at: Instant,
+    frame: number,
+  ): void {
+    this.records[dir]++
+    this.lastAt[dir] = at
+    this.lastLength[dir] = length
+    this.reading = true
+    this.recorder.decrypted(dir, buf, start, end, at, frame)
+  }
+
+  plaintextLost(dir: Direction, bytes: number, at: Instant, frame: number): void {
+    if (this.reading) this.recorder.decryptedLost(dir, bytes, at, frame)
+  }
+
+  unreadable(why: Unread, at: Instant, frame: number): void {
+    this.unread = why
+    if (this.reading) this.recorder.decryptionEnds()
+    this.reading = false
+    this.recorder.trace?.add('tls', null, at, frame, 'unreadable', UNREAD_WORDS[why], true)
+  }
+
+  rekeyed(what: 'renegotiation' | 'KeyUpdate', dir: Direction, at: Instant, frame: number): void {
+    if (what === 'KeyUpdate') this.rekeyings.keyUpdates++
+    else this.rekeyings.renegotiations++
+    this.recorder.trace?.add('tls', dir, at, frame, what, '')
+  }
+
   notTls(dir: Direction, firstBytes: string, at: Instant, frame: number): void {
     const text = plaintextKind(firstBytes)
     if (text.kind === 'COM_QUIT' && dir === CLIENT) this.recorder.plainQuit(at, frame)
-    if (this.plaintext.length < PLAINTEXT_KEPT) {
+    if (this.clearText.length < PLAINTEXT_KEPT) {
       const error = text.kind === 'ERR_Packet' ? text : { code: 0, message: '' }
-      this.plaintext = [
-        ...this.plaintext,
+      this.clearText = [
+        ...this.clearText,
         { by: dir, kind: text.kind, code: error.code, message: error.message, frame, at },
       ]
     }
@@ -156,6 +195,11 @@ export class TlsFactsRecorder implements TlsListener {
 
   resynced(_dir: Direction, _at: Instant, _frame: number): void {
     this.recorder.resyncs++
+  }
+
+  /** The record of application data of which this side has sent only a part: what is in it will never be known. */
+  partial(dir: Direction): { at: Instant; frame: number } | null {
+    return this.reading ? this.tracker.partial(dir) : null
   }
 
   /** The connection is over: hands up a ClientHello of which only part ever came. */
@@ -193,11 +237,15 @@ export class TlsFactsRecorder implements TlsListener {
       offered: this.offer === null ? null : offerOf(this.offer),
       // After the handshake nobody asks for them any more: many sessions, and the same few certificates.
       certificates: this.done && this.records[CLIENT] > 1 ? NOTHING : this.certificates,
-      plaintext: this.plaintext,
+      plaintext: this.clearText,
       handshake: this.done ? 'complete' : this.helloSeen || this.failed ? this.openOrFailed() : 'unseen',
       records: this.records,
       lastRecordAt: this.lastAt,
       lastRecordLength: this.lastLength,
+      decrypted: this.tracker.opened > 0 && this.unread === null,
+      unread: this.unread,
+      renegotiations: this.rekeyings.renegotiations,
+      keyUpdates: this.rekeyings.keyUpdates,
     }
   }
 

@@ -9,11 +9,15 @@ import type { Instant } from '../core/time.ts'
 
 /** HandshakeType, RFC 8446 B.3: those that are looked into or tell something by their presence. */
 export const HandshakeType = {
+  helloRequest: 0,
   clientHello: 1,
   serverHello: 2,
+  newSessionTicket: 4,
+  endOfEarlyData: 5,
   certificate: 11,
   clientKeyExchange: 16,
   finished: 20,
+  keyUpdate: 24,
 } as const
 
 export interface HandshakeSink {

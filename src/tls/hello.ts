@@ -6,6 +6,8 @@ import { TlsReader } from './reader.ts'
 const Extension = {
   serverName: 0,
   alpn: 16,
+  encryptThenMac: 22,
+  extendedMasterSecret: 23,
   sessionTicket: 35,
   preSharedKey: 41,
   earlyData: 42,
@@ -18,6 +20,8 @@ const RANDOM_BYTES = 32
 /** RFC 6066 3 names are DNS names, RFC 1035: at most 255. */
 const NAME_BYTES = 255
 const ALPN_KEPT = 16
+/** RFC 5077 4: a key name and an IV of 16 bytes each come first. */
+const TICKET_NAME_BYTES = 64
 
 /** RFC 8701: 0x0a0a, 0x1a1a ... 0xfafa are placeholders that mean nothing. */
 export const isGrease = (v: number): boolean => (v & 0x0f0f) === 0x0a0a && v >>> 8 === (v & 0xff)
@@ -40,6 +44,7 @@ export function decodeClientHello(buf: Uint8Array, end: number, whole: boolean, 
     sessionId,
     sessionIdLength: sessionId.length / 2,
     ticketOffered: false,
+    ticket: '',
     pskOffered: false,
     earlyDataOffered: false,
     afterRetry,
@@ -66,6 +71,7 @@ function clientExtension(hello: ClientHello, type: number, body: TlsReader): voi
       break
     case Extension.sessionTicket:
       hello.ticketOffered = body.left > 0
+      hello.ticket = ticketName(body)
       break
     case Extension.preSharedKey:
       hello.pskOffered = true
@@ -89,7 +95,9 @@ export function decodeServerHello(buf: Uint8Array, end: number, whole: boolean, 
   const sessionIdVector = r.vector(1)
   const sessionId = sessionIdVector.hex(sessionIdVector.left)
   const cipher = r.be16()
-  r.u8() // compression method
+  const compression = r.u8()
+  let encryptThenMac = false
+  let extendedMasterSecret = false
   let version = legacyVersion
   let pskSelected = false
   let alpn: string | null = null
@@ -100,6 +108,8 @@ export function decodeServerHello(buf: Uint8Array, end: number, whole: boolean, 
       const body = extensions.vector(2)
       if (type === Extension.supportedVersions && body.left >= 2) version = body.be16()
       else if (type === Extension.preSharedKey) pskSelected = true
+      else if (type === Extension.encryptThenMac) encryptThenMac = true
+      else if (type === Extension.extendedMasterSecret) extendedMasterSecret = true
       else if (type === Extension.alpn) alpn = protocols(body)[0] ?? null
     }
     if (!extensions.ok) r.ok = false
@@ -113,12 +123,21 @@ export function decodeServerHello(buf: Uint8Array, end: number, whole: boolean, 
     legacyVersion,
     cipher,
     random,
+    sessionId,
     sessionIdLength,
+    compression,
+    encryptThenMac,
+    extendedMasterSecret,
     retryRequest,
     resumed,
     alpn,
     truncated: !whole || !r.ok,
   }
+}
+
+/** What a ticket (RFC 5077) is known by: its beginning, which holds a random part; '' when there is none. */
+export function ticketName(ticket: TlsReader): string {
+  return ticket.hex(Math.min(ticket.left, TICKET_NAME_BYTES))
 }
 
 /** 16-bit numbers up to the end, GREASE left out. */

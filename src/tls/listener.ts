@@ -1,6 +1,7 @@
 /**
  * What the tls layer hands up: the facts of one TLS connection, in order. Implemented by the session layer. Facts come from
- * what TLS shows in the clear (RFC 8446, RFC 5246); where something is inferred from record sizes the method says so.
+ * what TLS shows in the clear (RFC 8446, RFC 5246), or with keys also from what it hides; where something is inferred from
+ * record sizes the method says so.
  */
 import type { Direction } from '../core/direction.ts'
 import type { Instant } from '../core/time.ts'
@@ -25,6 +26,8 @@ export interface ClientHello {
   sessionIdLength: number
   /** A session_ticket extension that carries a ticket (RFC 5077). */
   ticketOffered: boolean
+  /** The beginning of that ticket in hex, '' without one. */
+  ticket: string
   /** pre_shared_key: TLS 1.3 resumption. */
   pskOffered: boolean
   /** early_data: the client sends 0-RTT records before the server has spoken. */
@@ -42,7 +45,13 @@ export interface ServerHello {
   legacyVersion: number
   cipher: number
   random: string
+  sessionId: string
   sessionIdLength: number
+  /** compression_method: 0 is none, and nobody uses another. */
+  compression: number
+  /** RFC 7366 and RFC 7627: TLS <= 1.2. */
+  encryptThenMac: boolean
+  extendedMasterSecret: boolean
   /** HelloRetryRequest: a ServerHello with a fixed random (RFC 8446 4.1.3); another ClientHello follows. */
   retryRequest: boolean
   /** TLS 1.3: a pre-shared key was selected. TLS <= 1.2: the client's session id was echoed (RFC 5246 7.4.1.3, RFC 5077 3.4). */
@@ -70,6 +79,19 @@ export interface CertificateFact {
   inferred: boolean
 }
 
+/** Why application data could not be read. */
+export type Unread =
+  /** No key log has this session, and no RSA key opens it. */
+  | 'no-keys'
+  /** ClientHello or ServerHello are not in the capture: which session it is, and its cipher suite, are unknown. */
+  | 'handshake-unseen'
+  /** A cipher suite, or compression, that we cannot undo. */
+  | 'cipher'
+  /** There are keys for this session, and they open none of its records. */
+  | 'wrong-keys'
+  /** Read up to a place behind which no record would open: bytes were lost or changed. */
+  | 'place-lost'
+
 export interface TlsListener {
   clientHello(hello: ClientHello, at: Instant, frame: number): void
   serverHello(hello: ServerHello, at: Instant, frame: number): void
@@ -90,6 +112,25 @@ export interface TlsListener {
    * tickets, ~250 bytes each, before their first answer). Called for every record: keep it cheap.
    */
   applicationData(dir: Direction, length: number, at: Instant, frame: number): void
+  /**
+   * The content of a record of application data, decrypted and verified: buf[start, end), borrowed. `length` as in
+   * `applicationData`, which is not called for it.
+   */
+  plaintext(
+    dir: Direction,
+    length: number,
+    buf: Uint8Array,
+    start: number,
+    end: number,
+    at: Instant,
+    frame: number,
+  ): void
+  /** After some plaintext: content that the capture lost or that does not decrypt; `bytes` is -1 when unknown. */
+  plaintextLost(dir: Direction, bytes: number, at: Instant, frame: number): void
+  /** Nothing will be decrypted from here on; records are told by size again. At most once. */
+  unreadable(why: Unread, at: Instant, frame: number): void
+  /** Seen only in what was decrypted: another handshake on this connection (TLS <= 1.2), new keys of one side (TLS 1.3). */
+  rekeyed(what: 'renegotiation' | 'KeyUpdate', dir: Direction, at: Instant, frame: number): void
   /**
    * Bytes at a record boundary that are no TLS record: plain text in the stream. `firstBytesHex`: up to 64 bytes of that
    * segment, plaintext.ts tells what they are. The direction is then resynchronised.

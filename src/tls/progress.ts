@@ -103,6 +103,13 @@ export class HandshakeProgress {
     else if (this.serverFlight > 0) this.clientFlight++
   }
 
+  /** The client's Finished was decrypted: TLS 1.3 is done. True when that is news. */
+  onFinished(): boolean {
+    if (this.done) return false
+    this.complete()
+    return true
+  }
+
   /** Judges an application_data record. */
   onOpaque(dir: Direction, length: number): Opaque {
     const tail = this.splitTail(dir)

@@ -21,7 +21,8 @@ export interface RecordSink {
   recordEnd(dir: Direction, at: Instant, frame: number): void
   /** Bytes at a record boundary are no record. */
   notRecord(dir: Direction, firstBytesHex: string, at: Instant, frame: number): void
-  resynced(dir: Direction, at: Instant, frame: number): void
+  /** Records are found again after `bytes` in which none was seen. */
+  resynced(dir: Direction, at: Instant, frame: number, bytes: number): void
 }
 
 /** Bytes shown of what is not TLS: enough for an ERR_Packet with its message. */
@@ -40,6 +41,8 @@ export class RecordReader {
   private lost: boolean
   /** Bytes went by while lost, so finding records again is news. */
   private skipped = false
+  /** Bytes of the stream since the last record, while lost. */
+  private passedOver = 0
   /** Records since the last resynchronisation, up to TRUSTED_AFTER: a wrong guess must not pass for plain text. */
   private trust: number
   private reports = 0
@@ -58,6 +61,11 @@ export class RecordReader {
   /** Bytes still owed by the record that has begun: > 0 at the end of a stream means it was cut inside a record. */
   get missing(): number {
     return this.have > 0 ? RECORD_HEADER_BYTES - this.have : this.left
+  }
+
+  /** The place in the stream is lost until a segment looks like the beginning of a record. */
+  get isLost(): boolean {
+    return this.lost
   }
 
   feed(buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
@@ -93,14 +101,18 @@ export class RecordReader {
 
   /** Bytes of the stream that were never seen. Inside a fragment nothing is lost but its content. */
   gap(bytes: number, at: Instant, frame: number): void {
-    if (this.lost || bytes <= 0) return
+    if (bytes <= 0) return
+    if (this.lost) {
+      this.passedOver += bytes
+      return
+    }
     const inside = Math.min(bytes, this.left)
     this.left -= inside
     if (inside > 0 && this.wanted) {
       this.sink.fragmentGap(this.dir, inside, at, frame)
       if (this.left === 0) this.sink.recordEnd(this.dir, at, frame)
     }
-    if (inside < bytes) this.forget()
+    if (inside < bytes) this.forget(bytes - inside)
   }
 
   private begin(type: number, minor: number, length: number, at: Instant, frame: number): void {
@@ -137,10 +149,12 @@ export class RecordReader {
       const shown = Math.min(end, p + SHOWN_BYTES - this.have)
       this.sink.notRecord(this.dir, before + hex(buf, p, shown, SHOWN_BYTES), at, frame)
     }
-    this.forget()
+    this.forget(end - p)
   }
 
-  private forget(): void {
+  /** `bytes`: how many went by since the last record. */
+  private forget(bytes: number): void {
+    this.passedOver += bytes + this.have
     this.lost = true
     this.skipped = true
     this.left = 0
@@ -152,11 +166,13 @@ export class RecordReader {
   private findAgain(buf: Uint8Array, start: number, end: number, at: Instant, frame: number): boolean {
     if (!looksLikeRecordChain(buf, start, end)) {
       this.skipped = true
+      this.passedOver += end - start
       return false
     }
     this.lost = false
-    if (this.skipped) this.sink.resynced(this.dir, at, frame)
+    if (this.skipped) this.sink.resynced(this.dir, at, frame, this.passedOver)
     this.skipped = false
+    this.passedOver = 0
     return true
   }
 }

@@ -4,6 +4,7 @@ import { Chain } from '../../src/chain.ts'
 import { AnomalyLog } from '../../src/core/anomaly.ts'
 import { Epoch } from '../../src/core/time.ts'
 import type { Session } from '../../src/session/session.ts'
+import { KeyStore } from '../../src/tls/key-store.ts'
 import { capture, type Play } from '../kit/play.ts'
 
 /** All sessions of these plays, read as one capture. */
@@ -19,6 +20,7 @@ export function sessionsOf(
     files: { locate: (frame) => ({ input, frame }) },
     ports: [],
     trace: null,
+    keys: new KeyStore(16),
     onSession: (s) => sessions.push(s),
   })
   const reader = new PcapReader({ epoch, anomalies: new AnomalyLog(), sink: chain.sink })

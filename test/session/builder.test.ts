@@ -9,6 +9,7 @@ import { PacketLayer } from '../../src/packet/packet-layer.ts'
 import { SessionBuilder } from '../../src/session/builder.ts'
 import type { Session } from '../../src/session/session.ts'
 import { TcpLayer } from '../../src/tcp/tcp-layer.ts'
+import { KeyStore } from '../../src/tls/key-store.ts'
 import { capture, err, type Play, play, rows, working } from '../rules/kit.ts'
 
 /** The chain as src/chain.ts wires it, with bounds of the test's own. */
@@ -20,7 +21,7 @@ function build(plays: Play | Play[], limits: Partial<Limits> = {}) {
   const isMysqlPort = (port: number): boolean => port === 3306
   const files = { locate: (frame: number) => ({ input: 'x', frame }) }
   const builder = new SessionBuilder(
-    { input: 'x', files, isMysqlPort, trace: null, onSession: (s) => sessions.push(s) },
+    { input: 'x', files, isMysqlPort, trace: null, onSession: (s) => sessions.push(s), keys: new KeyStore(16) },
     ipv6,
     anomalies,
     all,

@@ -44,7 +44,13 @@ describe('ClientHello', () => {
     expect(h).toEqual({
       ...{ legacyVersion: 0x0303, versions: [0x0304, 0x0303], maxVersion: 0x0304, ciphers: [0x1301, 0xc02f, 0x00ff] },
       ...{ sni: 'db.example.com', alpn: ['mysql', 'h2'], random: '01'.repeat(32), sessionId: 'ab'.repeat(32) },
-      ...{ sessionIdLength: 32, ticketOffered: true, pskOffered: true, earlyDataOffered: true },
+      ...{
+        sessionIdLength: 32,
+        ticketOffered: true,
+        ticket: '00'.repeat(64),
+        pskOffered: true,
+        earlyDataOffered: true,
+      },
       ...{ afterRetry: false, truncated: false },
     })
   })

@@ -1,6 +1,6 @@
 /** Test tools of the tls layer: a recording listener, record builders, and captures read by tshark (an independent opinion). */
 import { CLIENT, type Direction, SERVER } from '../../src/core/direction.ts'
-import type { CertificateFact, ClientHello, ServerHello, TlsListener } from '../../src/tls/listener.ts'
+import type { CertificateFact, ClientHello, ServerHello, TlsListener, Unread } from '../../src/tls/listener.ts'
 import { CAPTURES, needs } from '../kit/require.ts'
 import { tsharkRows } from '../kit/tshark.ts'
 
@@ -11,6 +11,10 @@ export type TlsEvent =
   | { type: 'alert'; dir: Direction; level: number; description: number; encrypted: boolean; frame: number }
   | { type: 'handshakeDone'; frame: number }
   | { type: 'data'; dir: Direction; length: number; frame: number }
+  | { type: 'plaintext'; dir: Direction; length: number; bytes: Uint8Array; frame: number }
+  | { type: 'plaintextLost'; dir: Direction; bytes: number; frame: number }
+  | { type: 'unreadable'; why: Unread; frame: number }
+  | { type: 'rekeyed'; what: 'renegotiation' | 'KeyUpdate'; dir: Direction; frame: number }
   | { type: 'notTls'; dir: Direction; hex: string; frame: number }
   | { type: 'resynced'; dir: Direction; frame: number }
 
@@ -33,6 +37,26 @@ export class Recorder implements TlsListener {
   }
   applicationData(dir: Direction, length: number, _at: number, frame: number): void {
     this.events.push({ type: 'data', dir, length, frame })
+  }
+  plaintext(
+    dir: Direction,
+    length: number,
+    buf: Uint8Array,
+    start: number,
+    end: number,
+    _at: number,
+    frame: number,
+  ): void {
+    this.events.push({ type: 'plaintext', dir, length, bytes: Uint8Array.from(buf.subarray(start, end)), frame })
+  }
+  plaintextLost(dir: Direction, bytes: number, _at: number, frame: number): void {
+    this.events.push({ type: 'plaintextLost', dir, bytes, frame })
+  }
+  unreadable(why: Unread, _at: number, frame: number): void {
+    this.events.push({ type: 'unreadable', why, frame })
+  }
+  rekeyed(what: 'renegotiation' | 'KeyUpdate', dir: Direction, _at: number, frame: number): void {
+    this.events.push({ type: 'rekeyed', what, dir, frame })
   }
   notTls(dir: Direction, hex: string, _at: number, frame: number): void {
     this.events.push({ type: 'notTls', dir, hex, frame })

@@ -5,6 +5,7 @@ import type { FirstClose, Session } from '../../session/session.ts'
 import { acceptingSide, closeEvidence, commandEvidence, commandWords, networkExcluded, seconds } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
 import { defineRule, type RuleEvidence } from '../rule.ts'
+import { hiddenByTls } from '../tls-hidden.ts'
 
 /** net_write_timeout counts whole seconds (manual); timers and captures may differ a little. */
 const SHORTEST = 0.9 * NS_PER_SECOND
@@ -89,7 +90,7 @@ export default defineRule({
       at: own.at,
       cause: `net_write_timeout ${root.server}`,
       severity: 'error',
-      confidence: still && root.tls === null ? 'likely' : 'possible',
+      confidence: still && !hiddenByTls(root) ? 'likely' : 'possible',
       culprit,
       title: (all) =>
         `${culprit.product ?? 'The server'} ${culprit.address} cut off ${all.length === 1 ? 'a reader' : `${all.length} readers`} that took no data for ${formatDuration(refused)}` +
@@ -123,6 +124,6 @@ function stall(s: Session, fleet: Fleet): Stalled | null {
   if (refused < SHORTEST) return null
   const begun = (first.outstanding ?? s.ending.lost)?.replyFrame ?? 0
   // In TLS the answer cannot be read: but a server that closes on a shut window has not got rid of what it had to say.
-  if (begun === 0 && !(s.tls !== null && still)) return null
+  if (begun === 0 && !(hiddenByTls(s) && still)) return null
   return { root: s, first, refused, still }
 }

@@ -6,6 +6,7 @@ import type { CommandFact, ErrorFact, Session } from '../../session/session.ts'
 import { acceptingSide, closeEvidence, commandEvidence, networkExcluded } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
 import { type Culprit, defineRule, type RuleEvidence } from '../rule.ts'
+import { hiddenByTls } from '../tls-hidden.ts'
 
 /** ER_NET_PACKET_TOO_LARGE. */
 const TOO_LARGE = 1153
@@ -122,7 +123,7 @@ function tooLarge(s: Session, fleet: Fleet): TooLarge | null {
     (fleet.isProxy(s.serverIp) && fleet.backLeg(s) !== null)
   )
     return null
-  if (s.tls !== null) {
+  if (hiddenByTls(s)) {
     // Sizes in TLS: what was sent without a pause for an answer; only from the smallest default on does it speak.
     return first.sentBehind >= SMALLEST_LIMIT
       ? { root: s, error: null, command: { ...lost, complete: true }, bytes: first.sentBehind }
