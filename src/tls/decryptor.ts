@@ -100,7 +100,7 @@ export class Decryptor {
     this.started = true
     now.serverRandom = hello.random
     now.version = hello.version
-    now.suite = hello.compression === 0 ? cipherSuite(hello.cipher) : null
+    now.suite = readableSuite(hello)
     now.encryptThenMac = hello.encryptThenMac
     now.extendedMasterSecret = hello.extendedMasterSecret
     now.resumed = hello.resumed
@@ -146,7 +146,7 @@ export class Decryptor {
 
   /** TLS <= 1.2: what this side sends from here on is protected by the keys of the handshake in hand. */
   changeCipherSpec(dir: Direction): void {
-    if (this.tls13 || !this.started) return
+    if (this.tls13 || this.now.suite === null) return
     const lane = this.lanes[dir]
     lane.sealed = true
     lane.seq = 0
@@ -348,7 +348,7 @@ export class Decryptor {
     const secret = this.keys.find(this.now.clientRandom)?.traffic[Secret13.clientEarly] ?? null
     if (secret === null) return false
     for (const number of this.now.offered!.ciphers) {
-      const suite = number >> 8 === 0x13 ? cipherSuite(number) : null
+      const suite = number >> 8 === SUITES_13 ? cipherSuite(number) : null
       if (suite === null || (suite.hash === 'sha256' ? 32 : 48) !== secret.length) continue
       const cipher = trafficCipher(suite, secret)
       if (!cipher.open(lane.seq, type, version, buf, start, end)) continue
@@ -364,6 +364,7 @@ export class Decryptor {
 
   /** Finds the secrets of the handshake in hand and makes its keys; false while there are none. */
   private resolve(): boolean {
+    if (this.now.suite === null) return false
     if (this.triedVersion === this.keys.version) return this.secrets !== null || this.now.master !== null
     this.triedVersion = this.keys.version
     this.secrets = this.keys.find(this.now.clientRandom)
@@ -481,7 +482,17 @@ export class Decryptor {
   }
 }
 
+const TLS_1_0 = 0x0301
 const TLS_1_2 = 0x0303
+/** Cipher suites of TLS 1.3, and of no other version, begin with this byte (RFC 8446 B.4). */
+const SUITES_13 = 0x13
+
+/** The suite that was chosen, null when it, the version or a compression is not ours to read. */
+function readableSuite(hello: ServerHello): CipherSuite | null {
+  if (hello.compression !== 0 || hello.version < TLS_1_0 || hello.version > TLS_1_3) return null
+  return (hello.cipher >> 8 === SUITES_13) === (hello.version === TLS_1_3) ? cipherSuite(hello.cipher) : null
+}
+
 /** Record numbers tried under keys that we did not see coming. */
 const FEW = 16
 

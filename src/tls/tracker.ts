@@ -179,8 +179,9 @@ export class TlsTracker implements RecordSink, HandshakeSink {
   private content(dir: Direction, length: number, at: Instant, frame: number): void {
     const { type, buf, end } = opened
     if (type === ContentType.applicationData) {
-      // Both can only be behind the client's Finished, which then lies in a hole.
-      const behind = this.progress.version >= TLS_1_3 ? dir === CLIENT && this.decryptor!.past0rtt : !this.progress.done
+      // Where the client's Finished lies in a hole. 0-RTT data comes before it.
+      const { version } = this.progress
+      const behind = version >= TLS_1_3 ? dir === CLIENT && this.decryptor!.past0rtt : version > 0
       if (behind && this.progress.onFinished()) this.listener.handshakeDone(at, frame)
       this.listener.plaintext(dir, length, buf, 0, end, at, frame)
     } else if (type === ContentType.handshake) {
