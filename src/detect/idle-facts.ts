@@ -21,10 +21,10 @@ const MEASURABLE = 1 * NS_PER_MS
 /** A close by the accepting side after a silence, with nothing outstanding that it can have known of; null when it is none. */
 export function idleDeath(s: Session): IdleDeath | null {
   const first = s.ending.first
-  if (first === null || s.mysql === null || s.ending.quit || first.unsure || !inUse(s)) return null
+  if (first === null || s.mysql === null || s.ending.quit || !inUse(s)) return null
   const error = farewellError(s)
   if (error !== null) return { session: s, style: 'err-4031', at: first.at, idle: first.idle }
-  if (first.by !== SERVER || otherFarewell(s)) return null
+  if (first.unsure || first.by !== SERVER || otherFarewell(s)) return null
   if (first.outstanding !== null && !crossed(s)) return null
   const idle = idleOf(s)
   return idle < SHORTEST || first.lastServerDataFrame === 0

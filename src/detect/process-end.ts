@@ -226,6 +226,7 @@ function cutByServer(s: Session): boolean {
   const first = s.ending.first
   if (first === null || first.by !== SERVER || s.ending.quit || !begun(s)) return false
   const e = s.mysql!.errorFacts.at(-1)
+  if (first.unsure && (e === undefined || !SHUTDOWN.has(e.code))) return false
   return (
     e === undefined || e.phase === 'reply' || e.at > first.at || first.at - e.at > NS_PER_SECOND || SHUTDOWN.has(e.code)
   )

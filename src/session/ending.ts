@@ -8,7 +8,7 @@ import type { Connection } from '../tcp/connection.ts'
 import { seqDiff } from '../tcp/seq.ts'
 import type { CloseHow } from '../tcp/stream-sink.ts'
 import type { SessionRecorder } from './recorder.ts'
-import type { CommandFact, Ending } from './session.ts'
+import type { CommandFact, Ending, FirstClose } from './session.ts'
 
 export function endingOf(r: SessionRecorder, how: CloseHow, endAt: Instant): Ending {
   const conn = r.conn
@@ -26,6 +26,7 @@ export function endingOf(r: SessionRecorder, how: CloseHow, endAt: Instant): End
   } else if (unanswered !== null) {
     judgeDelivery(unanswered, r)
   }
+  if (first !== null && (unheard(conn) || lastWordsLost(first, conn))) first.unsure = true
   const lastData = Math.max(conn.halves[0].lastDataAt, conn.halves[1].lastDataAt)
   return {
     first,
@@ -40,6 +41,15 @@ export function endingOf(r: SessionRecorder, how: CloseHow, endAt: Instant): End
     how,
     silence: first !== null ? first.silence : Math.max(0, endAt - (lastData || conn.startAt)),
   }
+}
+
+/** Only one direction was captured: the other side may have closed, or said COM_QUIT, before. */
+const unheard = (conn: Connection): boolean => conn.halves[CLIENT].segments === 0 || conn.halves[SERVER].segments === 0
+
+/** The capture lost the last that the client said before it closed, which may have been COM_QUIT. */
+function lastWordsLost(first: FirstClose, conn: Connection): boolean {
+  const half = conn.halves[CLIENT]
+  return first.by === CLIENT && half.lostBytes > 0 && half.lostFrame >= first.lastClientDataFrame
 }
 
 /** Fills in the outcome of a command that has no whole answer. */

@@ -233,6 +233,9 @@ export abstract class RecorderState {
       const part = op < 0 ? (this.tls?.partial(CLIENT) ?? null) : null
       if (part !== null) return this.fact(OPAQUE, part.at, part.frame, false, 0, 0)
       if (op < 0 || answerOf(op) === Answer.none) return null
+      // Unfinished in the capture is not unfinished on the wire where the capture lacks bytes of the client.
+      const client = this.conn.halves[CLIENT]
+      if (client.lostBytes + client.snaplenBytes > 0) return null
       return this.fact(op, n[b + ARRIVING_AT]!, n[b + ARRIVING_FRAME]!, false, 0, 0)
     }
     const begun = n[b + REPLY_FRAME] === 0 ? (this.tls?.partial(SERVER) ?? null) : null

@@ -113,7 +113,10 @@ export interface FirstClose {
   inTransaction: boolean
   /** Bytes that the client had sent behind the oldest unanswered request (in TLS: behind its first record). */
   sentBehind: number
-  /** The capture lost bytes in which the answer to the last command may lie: `outstanding` is null because nobody knows. */
+  /**
+   * The capture lacks what decides it: bytes in which the answer to the last command may lie (then `outstanding` is null because nobody
+   * knows), the client's last words, or one of the two directions.
+   */
   unsure: boolean
 }
 

@@ -95,9 +95,9 @@ export class TlsFactsRecorder implements TlsListener {
     this.helloSeen = true
     if (!h.retryRequest) this.serverHelloFrame = frame
     this.resumed = h.resumed
-    this.version = h.version
-    this.cipher = h.cipher
-    const says = `${versionName(h.version)}, ${cipherName(h.cipher)}`
+    this.version = h.version === 0 ? null : h.version
+    this.cipher = h.cipher === 0 && h.truncated ? null : h.cipher
+    const says = `${this.version === null ? 'version cut off' : versionName(h.version)}, ${this.cipher === null ? 'cipher suite cut off' : cipherName(h.cipher)}`
     this.recorder.trace?.add('tls', SERVER, at, frame, h.retryRequest ? 'HelloRetryRequest' : 'ServerHello', says)
   }
 

@@ -17,6 +17,10 @@ const Extension = {
 /** RFC 8446 4.1.3: SHA-256 of "HelloRetryRequest", the random that makes a ServerHello a HelloRetryRequest. */
 const RETRY_RANDOM = 'cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c'
 const RANDOM_BYTES = 32
+const TLS_1_2 = 0x0303
+const TLS_1_3 = 0x0304
+/** RFC 8446 B.4: the suites of TLS 1.3 have a first byte of their own. */
+const isSuiteOf13 = (cipher: number): boolean => cipher >>> 8 === 0x13
 /** RFC 6066 3 names are DNS names, RFC 1035: at most 255. */
 const NAME_BYTES = 255
 const ALPN_KEPT = 16
@@ -86,7 +90,7 @@ function clientExtension(hello: ClientHello, type: number, body: TlsReader): voi
 }
 
 /**
- * Decodes the body of a ServerHello. `offeredSessionId`: the ClientHello's, in hex, '' when it is not known or empty.
+ * Decodes the body of a ServerHello; version and cipher are 0 where it was cut off before them. `offeredSessionId`: the ClientHello's, in hex, '' when it is not known or empty.
  */
 export function decodeServerHello(buf: Uint8Array, end: number, whole: boolean, offeredSessionId: string): ServerHello {
   const r = new TlsReader(buf, 0, end)
@@ -94,7 +98,9 @@ export function decodeServerHello(buf: Uint8Array, end: number, whole: boolean, 
   const random = r.hex(RANDOM_BYTES)
   const sessionIdVector = r.vector(1)
   const sessionId = sessionIdVector.hex(sessionIdVector.left)
-  const cipher = r.be16()
+  const selected = r.be16()
+  // 0 is a suite of its own (TLS_NULL_WITH_NULL_NULL), which nobody selects: here it means cut off before.
+  const cipher = r.ok ? selected : 0
   const compression = r.u8()
   let encryptThenMac = false
   let extendedMasterSecret = false
@@ -114,6 +120,8 @@ export function decodeServerHello(buf: Uint8Array, end: number, whole: boolean, 
     }
     if (!extensions.ok) r.ok = false
   }
+  // The version stands in an extension since TLS 1.3: where that was cut off, only the cipher suite tells it from 1.2.
+  if (version === TLS_1_2 && (!whole || !r.ok)) version = cipher === 0 ? 0 : isSuiteOf13(cipher) ? TLS_1_3 : TLS_1_2
   // A TLS 1.3 server echoes the session id always (RFC 8446 4.1.3), so there it means nothing.
   const resumed = version >= 0x0304 ? pskSelected : sessionId !== '' && sessionId === offeredSessionId
   const retryRequest = random === RETRY_RANDOM

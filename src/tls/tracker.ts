@@ -324,7 +324,7 @@ export class TlsTracker implements RecordSink, HandshakeSink {
       this.listener.rekeyed('renegotiation', CLIENT, at, frame)
       return
     }
-    this.progress.onClientHello(hello.maxVersion, hello.earlyDataOffered)
+    this.progress.onClientHello(hello.truncated ? TLS_1_3 : hello.maxVersion, hello.earlyDataOffered)
     this.listener.clientHello(hello, at, frame)
   }
 

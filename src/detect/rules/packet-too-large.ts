@@ -1,5 +1,5 @@
 /** A request larger than max_allowed_packet: refused with 1153, or cut off while it was still being sent (net_serv.cc, net_realloc). */
-import { SERVER } from '../../core/direction.ts'
+import { CLIENT, SERVER } from '../../core/direction.ts'
 import { NS_PER_SECOND } from '../../core/time.ts'
 import { commandName } from '../../mysql/commands.ts'
 import type { CommandFact, ErrorFact, Session } from '../../session/session.ts'
@@ -117,6 +117,8 @@ function tooLarge(s: Session, fleet: Fleet): TooLarge | null {
     return { root: s, error, command, bytes: command?.length || error.commandLength }
   }
   if (first === null || lost === null || first.by !== SERVER || s.ending.lostAfterClose || s.ending.quit) return null
+  // A request that the capture has not whole may have been.
+  if (s.sides[CLIENT].snaplenBytes > 0 || s.sides[CLIENT].lostBytes > 0) return null
   if (
     first.at - first.lastClientDataAt > STILL_SENDING ||
     lost.replyFrame > 0 ||
