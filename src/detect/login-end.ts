@@ -110,7 +110,9 @@ export function declined(s: Session): RefusedLogin | null {
     first.by !== CLIENT ||
     auth.by !== SERVER ||
     s.ending.quit ||
-    s.mysql!.authenticatedFrame > 0
+    s.mysql!.authenticatedFrame > 0 ||
+    s.mysql!.commands.total > 0 ||
+    s.mysql!.resynced > 0
   )
     return null
   if (

@@ -79,10 +79,14 @@ export class ClientSide implements PacketSink {
       else this.command(buf, start, end, length, id, begun && began === Began.command)
       return
     }
-    if (c.phase === Phase.auth) clientAuthenticates(c, buf, start, end, length, id)
-    else if (id === 0 && end > start && plausibleCommand(buf[start]!, length)) {
-      // The connection phase is over and was not seen.
+    // Within a login the numbers go on: one that begins anew is a command, and the OK before it was not captured.
+    const anew = id === 0 && end > start && plausibleCommand(buf[start]!, length)
+    if (c.phase === Phase.auth && !anew) clientAuthenticates(c, buf, start, end, length, id)
+    else if (anew) {
+      // The connection phase is over and its end was not seen.
       c.phase = Phase.command
+      c.changingUser = false
+      c.server.expected = -1
       this.command(buf, start, end, length, id, false)
     } else if (length < 5) c.unreadable(CLIENT, 'no login')
     else clientLogsIn(c, buf, start, end, length, id)

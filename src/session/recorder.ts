@@ -374,10 +374,16 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
   }
 
   unreadable(dir: Direction, what: string, at: Instant, frame: number): void {
-    // A TLS record where a connection begun before the capture is first seen: its handshake is over.
-    if (what === 'tls' && this.tls === null && this.conn.synFrame === 0) {
+    // A TLS record where the capture has not the begin of the connection: its handshake is over.
+    if (what === 'tls' && this.tls === null && this.lacksBegin()) {
       this.begin()
       this.tls = new TlsFactsRecorder(this, this.conn, 0, 0, true)
+      return
+    }
+    // A ClientHello where the capture lacks what came before it: the SSLRequest, most likely.
+    if (what === 'tls-client-hello' && this.tls === null && this.lacksBegin()) {
+      this.begin()
+      this.tls = new TlsFactsRecorder(this, this.conn)
       return
     }
     if (this.unreadables.length < UNREADABLE_KEPT) this.unreadables = [...this.unreadables, { dir, what, frame }]
@@ -387,6 +393,10 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
       this.begin()
       this.tls = new TlsFactsRecorder(this, this.conn)
     }
+  }
+
+  private lacksBegin(): boolean {
+    return this.conn.synFrame === 0 || this.conn.halves[CLIENT].lostBytes > 0
   }
 
   resynced(dir: Direction, at: Instant, frame: number): void {
