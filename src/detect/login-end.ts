@@ -41,6 +41,7 @@ export function behindTls(s: Session, fleet: Fleet): RefusedLogin | null {
     s.mysql === null ||
     tls.handshake !== 'complete' ||
     first.by !== SERVER ||
+    first.unsure ||
     s.ending.quit
   )
     return null

@@ -58,6 +58,13 @@ export class ClientSide implements PacketSink {
       this.began = Began.acknowledgment
       return 0
     }
+    // Begun before the capture, and no command: compressed, perhaps. Nothing is invented; a later command may be found.
+    if (!c.known && !plausibleCommand(first, length)) {
+      c.client.lost = true
+      c.client.halt = true
+      c.clientUnsure = true
+      return 0
+    }
     this.commandBegin(first, length)
     this.began = Began.command
     return this.wants(first, length)

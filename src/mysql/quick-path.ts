@@ -52,7 +52,8 @@ export abstract class QuickPath {
           argument = skipQueryAttributes(buf, argument, next)
           if (argument < 0) argument = next
         } else if (this.queryAttributes < 0 && looksLikeQueryAttributes(buf, argument, next)) return p
-      } else if (op === Command.COM_CHANGE_USER) {
+      } else if (op === Command.COM_CHANGE_USER || op === Command.COM_SLEEP) {
+        // No client sends COM_SLEEP: what reads like it is something else.
         return p
       } else if ((takesStatementId(op) || op === Command.COM_PROCESS_KILL) && length > 4) {
         id = (buf[p + 5]! | (buf[p + 6]! << 8) | (buf[p + 7]! << 16) | (buf[p + 8]! << 24)) >>> 0

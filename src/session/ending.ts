@@ -46,10 +46,10 @@ export function endingOf(r: SessionRecorder, how: CloseHow, endAt: Instant): End
 /** Only one direction was captured: the other side may have closed, or said COM_QUIT, before. */
 const unheard = (conn: Connection): boolean => conn.halves[CLIENT].segments === 0 || conn.halves[SERVER].segments === 0
 
-/** The capture lost the last that the client said before it closed, which may have been COM_QUIT. */
+/** The capture lost the last that the client said before the close, which may have been COM_QUIT. */
 function lastWordsLost(first: FirstClose, conn: Connection): boolean {
   const half = conn.halves[CLIENT]
-  return first.by === CLIENT && half.lostBytes > 0 && half.lostFrame >= first.lastClientDataFrame
+  return half.lostBytes > 0 && half.lostFrame >= first.lastClientDataFrame
 }
 
 /** Fills in the outcome of a command that has no whole answer. */
