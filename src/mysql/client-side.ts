@@ -58,13 +58,7 @@ export class ClientSide implements PacketSink {
       this.began = Began.acknowledgment
       return 0
     }
-    // Begun before the capture, and no command: compressed, perhaps. Nothing is invented; a later command may be found.
-    if (!c.known && !plausibleCommand(first, length)) {
-      c.client.lost = true
-      c.client.halt = true
-      c.clientUnsure = true
-      return 0
-    }
+    if (this.isNoCommand(first, length)) return 0
     this.commandBegin(first, length)
     this.began = Began.command
     return this.wants(first, length)
@@ -138,10 +132,23 @@ export class ClientSide implements PacketSink {
     }
   }
 
+  /** Begun before the capture, and no command: compressed, perhaps. Nothing is invented; a later command may be found. */
+  private isNoCommand(first: number, length: number): boolean {
+    const c = this.c
+    if (c.known || plausibleCommand(first, length)) return false
+    c.client.lost = true
+    c.client.halt = true
+    c.clientUnsure = true
+    return true
+  }
+
   private command(buf: Uint8Array, start: number, end: number, length: number, id: number, begun: boolean): void {
     const c = this.c
     const op = buf[start]!
-    if (!begun) this.commandBegin(op, length)
+    if (!begun) {
+      if (this.isNoCommand(op, length)) return
+      this.commandBegin(op, length)
+    }
     const expected = (id + 1) & 255
     if (answerOf(op) !== Answer.none) {
       // The server may have answered already, having read enough (ER_NET_PACKET_TOO_LARGE).
