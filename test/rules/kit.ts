@@ -1,6 +1,6 @@
 /** Judges plays: what the whole engine, from frames to findings, says of a told story. */
 import { expect } from 'vitest'
-import { analyzeBuffer } from '../../src/memory.ts'
+import { analyzeBuffers } from '../../src/memory.ts'
 import type { Evidence, Finding, Occurrence, Outcome, Report, SessionReport } from '../../src/report/model.ts'
 import { type Capture, type CaptureOptions, capture, type Play, play } from '../kit/play.ts'
 
@@ -40,7 +40,10 @@ export interface JudgeOptions extends CaptureOptions {
 /** Analyses one capture of these plays. A rule that throws fails the test. */
 export function judge(plays: Play | readonly Play[], o: JudgeOptions = {}): Judged {
   const made = capture(plays, o)
-  const report = analyzeBuffer(INPUT, made.bytes, o.rules === undefined ? {} : { rules: [...o.rules] })
+  const options = o.rules === undefined ? {} : { rules: [...o.rules] }
+  const keyLog = [plays].flat().map((p) => p.wire.keyLog).join('')
+  const keys = keyLog === '' ? [] : [{ name: 'keys.txt', bytes: Buffer.from(keyLog) }]
+  const report = analyzeBuffers([{ name: INPUT, bytes: made.bytes }, ...keys], options)
   expect(report.bugs ?? []).toEqual([])
   const of = (rule: string) => report.findings.filter((f) => f.rule === rule)
   return {
