@@ -104,6 +104,11 @@ export class TlsTracker implements RecordSink, HandshakeSink {
     return sealed?.open === true && sealed.type === ContentType.applicationData ? sealed : null
   }
 
+  /** No record boundary is known of this side. */
+  isLost(dir: Direction): boolean {
+    return this.records[dir].isLost
+  }
+
   /** Bytes that the record in hand still lacks: > 0 at the end means that the stream was cut inside a record. */
   missing(dir: Direction): number {
     return this.records[dir].missing

@@ -9,8 +9,8 @@
  * Every verb sends what a real stack would send; `client` and `server` send single segments. Verbs return the play.
  */
 import * as mysql from './mysql-encode.ts'
-import { ok, prepared, type Reply } from './reply.ts'
 import { startTls } from './play-tls.ts'
+import { ok, prepared, type Reply } from './reply.ts'
 import { type SideName, type Span, TcpPlay } from './tcp-play.ts'
 import type { WireOptions } from './wire.ts'
 
