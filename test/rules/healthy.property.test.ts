@@ -107,7 +107,9 @@ describe('healthy sessions', () => {
   it('never yield a finding above info from the rules about cuts', () => {
     fc.assert(
       fc.property(shape, (s) => {
-        expect(judgeCuts(tell(s), { withoutKeys: s.tls === 'no keys' }).accusations.map((f) => `${f.rule}: ${f.title}`)).toEqual([])
+        expect(
+          judgeCuts(tell(s), { withoutKeys: s.tls === 'no keys' }).accusations.map((f) => `${f.rule}: ${f.title}`),
+        ).toEqual([])
       }),
       { numRuns: 400 },
     )
@@ -116,7 +118,9 @@ describe('healthy sessions', () => {
   it('never yield an error from any rule: nothing was lost', () => {
     fc.assert(
       fc.property(shape, (s) => {
-        const errors = judge(tell(s), { withoutKeys: s.tls === 'no keys' }).findings.filter((f) => f.severity === 'error')
+        const errors = judge(tell(s), { withoutKeys: s.tls === 'no keys' }).findings.filter(
+          (f) => f.severity === 'error',
+        )
         expect(errors.map((f) => `${f.rule}: ${f.title}`)).toEqual([])
       }),
       { numRuns: 400 },
