@@ -1,17 +1,22 @@
 /** Decrypted bytes against tshark's, stream by stream and byte by byte, on every capture that has keys. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { expect, it } from 'vitest'
 import { PcapngReader } from '../../src/capture/pcapng.ts'
 import { AnomalyLog } from '../../src/core/anomaly.ts'
+import { CLIENT } from '../../src/core/direction.ts'
 import { Epoch } from '../../src/core/time.ts'
 import { KeyStore } from '../../src/tls/key-store.ts'
 import { RecordBuffers } from '../../src/tls/record-buffers.ts'
 import { TlsTracker } from '../../src/tls/tracker.ts'
+import { capture, type Play, play } from '../kit/play.ts'
 import { CAPTURES, needs } from '../kit/require.ts'
 import { type CapturedStream, Recorder, streams } from './kit.ts'
+import { MESSAGES, SUITES } from './suites.ts'
+import { selfSigned, tlsFlow } from './tls-pair.ts'
 
 interface Case {
   name: string
@@ -75,10 +80,10 @@ function keysOf(c: Case): KeyStore {
 }
 
 /** Decrypted records as tshark shows them, in hex, by frame: application data, handshake messages and alerts alike. */
-function tsharkRecords(c: Case): Map<number, string[]> {
+function tsharkRecords(c: Case, more: readonly string[] = []): Map<number, string[]> {
   const keys = c.keyLogs.flatMap((k) => ['-o', `tls.keylog_file:${k}`])
   const columns = ['-o', 'gui.column.format:"No.","%m"', '-o', 'tcp.reassemble_out_of_order:TRUE']
-  const text = execFileSync('tshark', ['-r', c.capture, '-n', ...keys, ...columns, '-P', '-x', '-Y', 'tls'], {
+  const text = execFileSync('tshark', ['-r', c.capture, '-n', ...keys, ...columns, ...more, '-P', '-x', '-Y', 'tls'], {
     ...{ encoding: 'latin1', maxBuffer: 1 << 30, stdio: ['ignore', 'pipe', 'ignore'] },
   })
   const found = new Map<number, string[]>()
@@ -149,3 +154,43 @@ for (const c of cases()) {
     })
   })
 }
+
+needs('tshark', 'openssl')('decryption of every cipher suite as tshark does it', () => {
+  it('the same records', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mysqlconn-suites-'))
+    try {
+      const pems = { rsa: selfSigned(), ec: selfSigned('ec') }
+      const plays: Play[] = []
+      let keyLog = ''
+      for (const [i, suite] of SUITES.entries()) {
+        const flow = await tlsFlow({
+          ...{ pem: suite.ec === true ? pems.ec : pems.rsa, version: suite.version, ciphers: suite.ciphers },
+          ...{ messages: MESSAGES, server: { secureOptions: suite.off ?? 0 } },
+        })
+        keyLog += flow.keyLog
+        const p = play({ client: `10.0.0.1:${40_000 + i}`, server: '10.0.0.2:4433' }).connect()
+        for (const c of flow.chunks) p[c.dir === CLIENT ? 'client' : 'server'].data(c.bytes)
+        plays.push(p.close('client'))
+      }
+      const keyFile = join(folder, 'keys.txt')
+      const file = join(folder, 'suites.pcap')
+      writeFileSync(keyFile, keyLog)
+      writeFileSync(file, capture(plays).bytes)
+      const c = { name: 'suites', capture: file, keyLogs: [keyFile] }
+      const theirs = [...tsharkRecords(c, ['-d', 'tcp.port==4433,tls']).values()].flat()
+      const ours = streams(file).flatMap((s) =>
+        decrypted(s, keysOf(c))
+          .of('plaintext')
+          .map((e) => Buffer.from(e.bytes).toString('hex')),
+      )
+      const said = new Set(theirs)
+      expect(ours.length).toBeGreaterThan(SUITES.length * MESSAGES.length)
+      // TLS 1.0 sends empty records ahead, which tshark does not list.
+      expect(ours.filter((r) => r !== '' && !said.has(r))).toEqual([])
+      const known = new Set(ours)
+      expect(theirs.filter((r) => !known.has(r) && !isOfTls(r))).toEqual([])
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  }, 60_000)
+})
