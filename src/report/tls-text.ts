@@ -99,10 +99,9 @@ function* alertLines(tls: TlsReport, style: Style): Iterable<string> {
 /**
  * What a failed session did to the healthy ones of the same process:
  *
- *   10.0.0.5
- *   ✖ 17:10:02.123  10.0.0.9:51000 ▶ 10.0.0.5:6033  its TLS handshake breaks off (a.pcap:4)
+ *   ▲ 17:10:02.123 10.0.0.9:51000 ▶ 10.0.0.5:6033: its TLS handshake breaks off (a.pcap:4, frame 20)
  *   │
- *   ├─ 1.2 ms ─ ╳ 10.0.0.5:40000 ▶ 10.0.0.7:3306  cut right after COM_QUERY (a.pcap:2)
+ *   ├── +1.20 ms ╳ 10.0.0.5:40000 ▶ 10.0.0.7:3306: cut right after COM_QUERY (a.pcap:2, frame 25)
  */
 function* chainLines(chains: readonly TlsChainReport[], style: Style): Iterable<string> {
   for (const c of chains) {
@@ -112,16 +111,15 @@ function* chainLines(chains: readonly TlsChainReport[], style: Style): Iterable<
     for (const e of c.events) {
       if (e.kind === 'trigger') {
         if (open) yield ''
-        yield* hang(`  ${style.yellow(style.glyph.warning)} `, `${timeOfDay(e.at)}  ${ends(e, style)}`, style.width)
+        yield* hang(`  ${style.yellow(style.glyph.warning)} `, `${timeOfDay(e.at)} ${ends(e, style)}`, style.width)
         open = true
         continue
       }
       const after = e.afterSeconds === null ? 'cause not seen' : `+${seconds(e.afterSeconds)}`
-      const stem = open ? style.glyph.lane : ' '
-      const branch = `  ${stem}${style.glyph.line}${style.glyph.line} ${after} `
+      if (open) yield `  ${style.glyph.lane}`
+      const stem = `  ${open ? style.glyph.branch : ' '}${style.glyph.line}${style.glyph.line} ${after} `
       const mark = e.kind === 'victim' ? style.red(style.glyph.cut) : style.glyph.cut
-      yield `  ${stem}`
-      yield* hang(`${branch}${mark} `, ends(e, style), style.width)
+      yield* hang(`${stem}${mark} `, ends(e, style), style.width)
     }
   }
 }
