@@ -117,7 +117,8 @@ describe('its text', () => {
 
   it('keeps to the width, and to ASCII where it must', async () => {
     for (const report of [analysed(story()), await errorQueue()]) {
-      for (const line of renderTls(report, plain)) if (!/tshark|mysqlconn/.test(line)) expect(line.length).toBeLessThanOrEqual(80)
+      for (const line of renderTls(report, plain))
+        if (!/tshark|mysqlconn/.test(line)) expect(line.length).toBeLessThanOrEqual(80)
       expect(text(renderTls(report, ascii))).toMatch(/^[\x20-\x7e\n]*$/)
     }
   })
