@@ -30,6 +30,8 @@ export function tlsReport(fleet: Fleet, epoch: Epoch): TlsReport {
     withoutTls: own.length - tls.length,
     handshakes,
     decrypted: tls.filter((s) => s.tls!.decrypted).length,
+    renegotiations: tls.reduce((n, s) => n + s.tls!.renegotiations, 0),
+    keyUpdates: tls.reduce((n, s) => n + s.tls!.keyUpdates, 0),
     suites: suites(tls),
     failures: failures(tls, fleet, epoch),
     alerts: alerts(tls),

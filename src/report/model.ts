@@ -80,6 +80,9 @@ export interface TlsReport {
   withoutTls: number
   handshakes: { complete: number; failed: number; unseen: number; resumed: number }
   decrypted: number
+  /** Seen only where decrypted: handshakes after the first (TLS <= 1.2), changes of keys (TLS 1.3). */
+  renegotiations: number
+  keyUpdates: number
   /** Versions and cipher suites that servers selected, those most in use first. */
   suites: TlsSuiteReport[]
   failures: TlsFailureReport[]

@@ -234,6 +234,8 @@ const tlsSection = object({
   withoutTls: integer,
   handshakes: object({ complete: integer, failed: integer, unseen: integer, resumed: integer }),
   decrypted: integer,
+  renegotiations: { ...integer, description: 'TLS <= 1.2, seen only where decrypted' },
+  keyUpdates: { ...integer, description: 'TLS 1.3, seen only where decrypted' },
   suites: list(
     object({
       version: nullableString,

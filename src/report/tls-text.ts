@@ -52,6 +52,8 @@ function headline(tls: TlsReport): string {
   const parts = [`${count(complete, 'handshake')} complete${resumed > 0 ? ` (${grouped(resumed)} resumed)` : ''}`]
   if (failed > 0) parts.push(`${grouped(failed)} failed`)
   if (unseen > 0) parts.push(`${grouped(unseen)} not seen to the end`)
+  if (tls.renegotiations > 0) parts.push(count(tls.renegotiations, 'renegotiation'))
+  if (tls.keyUpdates > 0) parts.push(count(tls.keyUpdates, 'KeyUpdate'))
   const without = tls.withoutTls > 0 ? `, ${grouped(tls.withoutTls)} without` : ''
   return `${count(tls.sessions, 'session')} with TLS${without}: ${parts.join(', ')}; ${grouped(tls.decrypted)} decrypted`
 }

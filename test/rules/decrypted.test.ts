@@ -1,6 +1,7 @@
 /** A session that is decrypted is judged as if it had never been sealed. */
 import { describe, expect, it } from 'vitest'
-import { err, type Judged, judge, ok, type Play, rows, working } from './kit.ts'
+import { startTls } from '../kit/play-tls.ts'
+import { err, type Judged, judge, ok, type Play, play, rows, working } from './kit.ts'
 
 type Options = NonNullable<Parameters<typeof working>[0]>
 type Story = (o: Options) => Play | Play[]
@@ -120,5 +121,22 @@ describe('decrypted sessions', () => {
     const s = judge(p).session(0)
     expect(s.tls!.decrypted).toBe(true)
     expect(s.mysql!.commands['COM_QUERY']).toBe(1)
+  })
+})
+
+describe('TLS from the first byte', () => {
+  const direct = (): Play => {
+    const p = play().connect()
+    startTls(p)
+    const told = p.login().query('SELECT 1', rows(1)).wait('1s').query('UPDATE t SET a = 1').wait('2ms')
+    told.server.rst()
+    return told
+  }
+
+  it('is MySQL inside, once it is decrypted', () => {
+    const j = judge(direct())
+    expect(j.session(0).mysql).toMatchObject({ user: 'app', commands: { COM_QUERY: 2 }, limits: [] })
+    expect(j.only('rst-after-query').occurrences[0]).toMatchObject({ statement: 'UPDATE t SET a = 1' })
+    expect(j.of('wrong-protocol')).toEqual([])
   })
 })
