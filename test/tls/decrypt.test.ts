@@ -246,6 +246,32 @@ needs('openssl')('with a key log', () => {
     })
   })
 
+  describe('a place that cannot be found again', () => {
+    it('changed bytes in record after record: said once, then judged by size', async () => {
+      const flow = await flowOf(SUITES[1]!, [Buffer.alloc(9), Buffer.alloc(9), ...MESSAGES, Buffer.alloc(9)])
+      const chunks = flow.chunks.map((c) => ({ ...c, bytes: Uint8Array.from(c.bytes) }))
+      for (const c of chunks.filter((x) => x.bytes.length > 15_000))
+        for (let i = 100; i < c.bytes.length; i += 9000) c.bytes[i]! ^= 1
+      const r = read(chunks, store(flow.keyLog))
+      expect(r.of('unreadable')).toMatchObject([{ why: 'place-lost' }])
+      expect(r.of('plaintext').length).toBeGreaterThan(0)
+      expect(r.of('data').length).toBeGreaterThan(0)
+      const after = r.events.findIndex((e) => e.type === 'unreadable')
+      expect(r.events.slice(after).some((e) => e.type === 'plaintext')).toBe(false)
+    })
+
+    it('more records lost than are tried', async () => {
+      const messages = Array.from({ length: 2600 }, () => crypto.randomBytes(5))
+      const flow = await flowOf(SUITES[0]!, messages)
+      const gaps = new Set(Array.from({ length: 2400 }, (_, i) => 100 + i))
+      const r = read(flow.chunks, store(flow.keyLog), gaps)
+      expect(r.of('unreadable')).toMatchObject([{ why: 'place-lost' }])
+      // Fewer are found again.
+      const few = new Set(Array.from({ length: 1200 }, (_, i) => 100 + i))
+      expect(read(flow.chunks, store(flow.keyLog), few).of('unreadable')).toEqual([])
+    }, 20_000)
+  })
+
   describe('bytes that the capture lost', () => {
     /** Segments of 1000 bytes; those of one side's large message from the `from`th on are lost. */
     const lossy = (flow: Flow, from: number, n: number): [Chunks, Set<number>] => {
