@@ -8,6 +8,7 @@ export const SUITES = {
 }
 const APPLICATION_DATA = 23
 const HANDSHAKE = 22
+const ALERT = 21
 const RECORD_BYTES = 16384
 const TAG = 16
 
@@ -42,6 +43,10 @@ export class Sealer {
   /** Handshake messages in one record. */
   handshake(messages) {
     return this.#record(messages, HANDSHAKE)
+  }
+
+  alert(level, description) {
+    return this.#record(Buffer.from([level, description]), ALERT)
   }
 
   #record(content, type) {

@@ -11,8 +11,11 @@ const CCS = record(20, Uint8Array.of(1))
 
 let sessions = 0
 
-/** Handshake after SSLRequest; from here on what the sides say is sealed. */
-export function startTls(p: Play): void {
+/**
+ * Handshake after SSLRequest; from here on what the sides say is sealed. `clientFlight`: messages ahead of the client's Finished.
+ * Answers what seals: for alerts.
+ */
+export function startTls(p: Play, clientFlight: Uint8Array = new Uint8Array(0)): Record<'client' | 'server', Sealer> {
   const hash = (label: string): Buffer => createHash('sha256').update(`${label} ${sessions}`).digest()
   sessions++
   const random = hash('random')
@@ -27,7 +30,8 @@ export function startTls(p: Play): void {
   const finished = handshake(20, new Uint8Array(32))
   const flight = server.handshake(bytes(handshake(8, u16(0)), finished))
   p.server.data(bytes(record(22, serverHello({ cipher: NUMBER })), CCS, flight))
-  p.client.data(bytes(CCS, sealer('CLIENT_HANDSHAKE_TRAFFIC_SECRET').handshake(finished)))
+  p.client.data(bytes(CCS, sealer('CLIENT_HANDSHAKE_TRAFFIC_SECRET').handshake(bytes(clientFlight, finished))))
   const sides = { client: sealer('CLIENT_TRAFFIC_SECRET_0'), server: sealer('SERVER_TRAFFIC_SECRET_0') }
   p.wire.seal = (from, content) => sides[from].data(content)
+  return sides
 }

@@ -1,7 +1,8 @@
 /** A session that is decrypted is judged as if it had never been sealed. */
 import { describe, expect, it } from 'vitest'
 import { startTls } from '../kit/play-tls.ts'
-import { err, type Judged, judge, ok, type Play, play, rows, working } from './kit.ts'
+import { handshake } from '../tls/kit.ts'
+import { citedFrames, err, type Judged, judge, ok, type Play, play, rows, working } from './kit.ts'
 
 type Options = NonNullable<Parameters<typeof working>[0]>
 type Story = (o: Options) => Play | Play[]
@@ -138,5 +139,24 @@ describe('TLS from the first byte', () => {
     expect(j.session(0).mysql).toMatchObject({ user: 'app', commands: { COM_QUERY: 2 }, limits: [] })
     expect(j.only('rst-after-query').occurrences[0]).toMatchObject({ statement: 'UPDATE t SET a = 1' })
     expect(j.of('wrong-protocol')).toEqual([])
+  })
+})
+
+describe('a handshake that was refused after its end', () => {
+  it('TLS 1.3 without the client certificate that was asked for: the alert and the certificate are read', () => {
+    const p = play().connect().greet().sslRequest()
+    // Certificate: no context, no certificate (RFC 8446 4.4.2).
+    const sides = startTls(p, handshake(11, Uint8Array.of(0, 0, 0, 0)))
+    p.say('client', new Uint8Array(120).fill(0x5a), 2)
+    p.wire.seal = null
+    p.as('alert').server.data(sides.server.alert(2, 116))
+    p.close('server')
+    const j = judge(p)
+    const f = j.only('tls-handshake-failure')
+    expect(f).toMatchObject({ detail: { reason: 'client-certificate-required' }, culprit: { role: 'server' } })
+    expect(citedFrames(f.occurrences[0]!)).toContain(j.capture.frame('alert'))
+    expect(j.session(0).tls!.alerts).toMatchObject([
+      { by: 'server', level: 'fatal', description: 'certificate_required' },
+    ])
   })
 })
