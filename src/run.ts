@@ -14,6 +14,7 @@ import { type ClockOffset, clockOffsets } from './detect/clocks.ts'
 import { detect } from './detect/engine.ts'
 import { idleReport } from './detect/idle-report.ts'
 import { RULES } from './detect/rules/index.ts'
+import { tlsReport } from './detect/tls-report.ts'
 import { type KeyLogInput, keyLogAnomalies } from './key-inputs.ts'
 import { type AnalyzeOptions, parseWhen, resolveWhen } from './options.ts'
 import { anomalyReports, sessionReport, summarise } from './report/build.ts'
@@ -141,6 +142,7 @@ export class Run {
       }),
     }
     if (this.options.idle === true) report.idle = idleReport(fleet)
+    if (this.options.tls === true) report.tls = tlsReport(fleet, this.epoch)
     if (this.trace !== null) report.trace = this.traceReport(this.trace, sessions, clocks)
     if (bugs.length > 0) {
       report.bugs = bugs.map((b) => ({

@@ -21,6 +21,7 @@ export default class SessionsShow extends AnalysisCommand {
   static override flags = {
     port: SELECT_FLAGS.port,
     keylog: SELECT_FLAGS.keylog,
+    'rsa-key': SELECT_FLAGS['rsa-key'],
     redact: OUTPUT_FLAGS.redact,
     output: OUTPUT_FLAGS.output,
     format: Flags.string({

@@ -11,9 +11,11 @@
 import { CLIENT, SERVER } from '../core/direction.ts'
 import { append } from '../core/multimap.ts'
 import { type Duration, type Instant, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
+import { Command } from '../mysql/commands.ts'
 import type { FirstClose, Session } from '../session/session.ts'
 import type { Fleet } from './fleet.ts'
 import { brokenHandshake, sameHandshake } from './tls-handshake.ts'
+import { hiddenByTls } from './tls-hidden.ts'
 
 export interface Trigger {
   session: Session
@@ -33,7 +35,7 @@ export interface Victim {
   answerFrame: number
   /** The same moment's victim before it: the process tried again at once. */
   retryOf: Victim | null
-  /** Only asked whether the connection lives, by its size: nothing was lost. */
+  /** Only asked whether the connection lives (where TLS hides it: by its size): nothing was lost. */
   ping: boolean
 }
 
@@ -88,6 +90,16 @@ export function errorQueueOf(s: Session, fleet: Fleet): { queue: ErrorQueue; par
   return found.get(s) ?? null
 }
 
+/** All of them, in order of time. */
+export function errorQueues(fleet: Fleet): ErrorQueue[] {
+  const queues = new Set<ErrorQueue>()
+  for (const s of fleet.sessions) {
+    const found = errorQueueOf(s, fleet)
+    if (found !== null) queues.add(found.queue)
+  }
+  return [...queues]
+}
+
 function find(fleet: Fleet): ReadonlyMap<Session, { queue: ErrorQueue; part: Victim | Served }> {
   const opened = groups(fleet.sessions, (s) => s.clientIp)
   const accepted = groups(fleet.sessions, (s) => s.serverIp)
@@ -133,8 +145,10 @@ function victimOf(s: Session, fleet: Fleet): Victim | null {
   if (crossed && waited >= s.handshakeTimes.toClient) return null
   const answered = tls.lastRecordAt[SERVER] > (crossed ? first.lastClientDataAt : first.at)
   // By its size COM_QUIT and COM_PING are one: only the latter is answered.
-  const ping = first.outstanding === null && !crossed
-  if ((ping || crossed || s.ending.quit) && !answered) return null
+  const short = first.outstanding === null && !crossed
+  if ((short || crossed || s.ending.quit) && !answered) return null
+  // Where it can be read, nothing was asked.
+  if (short && !hiddenByTls(s)) return null
   if (s.sides[CLIENT].retransmissionsUnanswered > 0) return null
   // Whoever passes TLS through, or was left by its own client, has no error of its own.
   const front = fleet.frontLeg(s)
@@ -147,7 +161,7 @@ function victimOf(s: Session, fleet: Fleet): Victim | null {
     trigger: null,
     answerFrame: answered ? (s.ending.lost?.replyFrame ?? 0) || s.sides[SERVER].lastDataFrame : 0,
     retryOf: null,
-    ping,
+    ping: short || first.outstanding?.op === Command.COM_PING,
   }
 }
 

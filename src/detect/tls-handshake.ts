@@ -128,8 +128,10 @@ function goneAfterwards(s: Session): BrokenHandshake | null {
   const { tls } = s
   const first = s.ending.first
   if (tls === null || tls.requestFrame === 0 || tls.step !== 'complete' || first === null) return null
-  if (s.mysql === null || s.mysql.loginFrame > 0 || s.mysql.authenticatedFrame > 0 || hidden(s)) return null
   const [sent, heard] = tls.records
+  // A login that was decrypted says nothing as long as nobody answered it.
+  const begun = s.mysql === null || (s.mysql.loginFrame > 0 && heard > 0) || s.mysql.authenticatedFrame > 0
+  if (begun || hidden(s)) return null
   if (first.by === CLIENT) {
     if (sent > 0 || s.ending.quit || tls.plaintext.length > 0) return null
     return { session: s, at: first.at, frame: first.frame, by: CLIENT, alert: null }

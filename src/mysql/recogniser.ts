@@ -5,6 +5,7 @@
 import { CLIENT, type Direction, otherSide, SERVER } from '../core/direction.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Instant } from '../core/time.ts'
+import { looksLikeRecordChain } from '../tls/recognise.ts'
 import type { RecognisedBy } from './listener.ts'
 import { proxyHeaderLength } from './messages/proxy-header.ts'
 import {
@@ -127,10 +128,10 @@ export class Recogniser {
       }
       const login = looksLikeLogin(c, 0, c.length)
       if (login === Look.yes) return yes('login', false)
-      // The header of a short TLS record reads like that of a long command; but then the record is whole.
-      const sealed = !flip && isWholeTlsRecord(c)
-      const command = sealed ? Look.no : looksLikeCommand(c, 0, c.length)
-      const compressed = !sealed && looksLikeCompressedCommand(c, 0, c.length)
+      // Short TLS records (COM_QUIT and COM_PING in TLS 1.3: 17 03 03 00 16) would pass for the beginning of a long command.
+      const records = looksLikeRecordChain(c, 0, c.length)
+      const command = records ? Look.no : looksLikeCommand(c, 0, c.length)
+      const compressed = !records && looksLikeCompressedCommand(c, 0, c.length)
       if (command === Look.yes || compressed) {
         if (this.assumed && !flip) return yes('port', true, compressed)
         const answer = compressed ? answerInside(s) : s.length === 0 ? Look.more : looksLikeAnswer(s, 0, s.length, 1)
@@ -180,12 +181,6 @@ export class Recogniser {
     }
     return all
   }
-}
-
-/** ContentType, version and length of TLS (RFC 8446 5.1), and all that the length announces. */
-function isWholeTlsRecord(c: Uint8Array): boolean {
-  if (c.length < 5 || c[0]! < 0x14 || c[0]! > 0x17 || c[1] !== 3 || c[2]! > 4) return false
-  return c.length >= 5 + ((c[3]! << 8) | c[4]!)
 }
 
 /** The answer of a server under compression: a 7-byte header, then, stored, an answer. */

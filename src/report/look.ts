@@ -41,7 +41,10 @@ export function tsharkCommand(evidence: readonly Evidence[], inputs: readonly In
     if (e.kind !== 'frames' || e.filter === '') continue
     const input = inputs.find((i) => i.name === e.input)
     if (input === undefined || input.path === '-') continue
-    return `tshark -r ${shellWord(input.path)} -Y '${e.filter.replaceAll("'", '"')}'`
+    // tshark takes one key log.
+    const [keyLog, ...more] = inputs.filter((i) => i.kind === 'keylog')
+    const keys = keyLog === undefined || more.length > 0 ? '' : ` -o ${shellWord(`tls.keylog_file:${keyLog.path}`)}`
+    return `tshark -r ${shellWord(input.path)}${keys} -Y '${e.filter.replaceAll("'", '"')}'`
   }
   return null
 }

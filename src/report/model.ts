@@ -3,6 +3,7 @@
  * contract `mysqlconn.report/1`; `schema.ts` holds the JSON Schema. Times are RFC 3339 UTC strings, durations seconds.
  */
 import type { AnomalyName } from '../core/anomaly.ts'
+import type { Unread } from '../tls/listener.ts'
 
 export const REPORT_SCHEMA = 'mysqlconn.report/1'
 
@@ -23,6 +24,8 @@ export interface Report {
   trace?: TraceReport
   /** Silences, and the timers that they fit: only when AnalyzeOptions.idle asked for it. */
   idle?: IdleReport
+  /** What the TLS sessions used, which failed, and who was hit: only when AnalyzeOptions.tls asked for it. */
+  tls?: TlsReport
   /** Rules that failed on a session: bugs of ours. Present only when there are any; the run then exits with 70. */
   bugs?: BugReport[]
 }
@@ -68,6 +71,79 @@ export interface IdleTimerReport {
   finding: string | null
   culprit: { role: CulpritRole; address: string | null; product: string | null } | null
   fits: { product: string; setting: string; defaultSeconds: number | null; byDefault: boolean; source: string }[]
+}
+
+/** For `mysqlconn tls`. */
+export interface TlsReport {
+  /** MySQL sessions with TLS, and without. */
+  sessions: number
+  withoutTls: number
+  handshakes: { complete: number; failed: number; unseen: number; resumed: number }
+  decrypted: number
+  /** Seen only where decrypted: handshakes after the first (TLS <= 1.2), changes of keys (TLS 1.3). */
+  renegotiations: number
+  keyUpdates: number
+  /** Versions and cipher suites that servers selected, those most in use first. */
+  suites: TlsSuiteReport[]
+  failures: TlsFailureReport[]
+  alerts: TlsAlertReport[]
+  /** Processes that cut healthy sessions after another one had failed (tls-error-queue). */
+  chains: TlsChainReport[]
+  /** Sessions that TLS kept hidden, by reason. */
+  unread: { why: Unread; count: number; sessions: string[] }[]
+}
+
+export interface TlsSuiteReport {
+  version: string | null
+  /** IANA name. */
+  cipher: string | null
+  sessions: number
+  resumed: number
+  decrypted: number
+  servers: string[]
+}
+
+/** Handshakes that broke for the same reason, by the same side, at the same server. */
+export interface TlsFailureReport {
+  /** As `detail.reason` of tls-handshake-failure; 'interrupted' where a timer, the network or the end of a process explains it. */
+  reason: string
+  by: 'client' | 'server' | 'unknown'
+  server: string
+  count: number
+  /** Addresses of the clients, and ids of the sessions: the first few. */
+  clients: string[]
+  sessions: string[]
+}
+
+export interface TlsAlertReport {
+  by: 'client' | 'server'
+  /** Address of the sender. */
+  from: string
+  level: string
+  description: string
+  /** AlertDescription (RFC 8446 6), -1 where it is encrypted or cut. */
+  number: number
+  count: number
+  sessions: string[]
+}
+
+export interface TlsChainReport {
+  /** Address of the process. */
+  process: string
+  events: TlsChainEvent[]
+}
+
+export interface TlsChainEvent {
+  /** trigger: a TLS session of the process failed. victim: it cut a healthy one. served: a client's session that went with it. */
+  kind: 'trigger' | 'victim' | 'served'
+  at: string
+  session: string
+  client: string
+  server: string
+  frame: number
+  says: string
+  /** Seconds since the trigger; null for triggers, and where none was seen. */
+  afterSeconds: number | null
 }
 
 /** The ladder of one session, for `sessions show`. */

@@ -229,6 +229,70 @@ const traceEvent = object(
   ['bytes', 'emphasis'],
 )
 
+const tlsSection = object({
+  sessions: integer,
+  withoutTls: integer,
+  handshakes: object({ complete: integer, failed: integer, unseen: integer, resumed: integer }),
+  decrypted: integer,
+  renegotiations: { ...integer, description: 'TLS <= 1.2, seen only where decrypted' },
+  keyUpdates: { ...integer, description: 'TLS 1.3, seen only where decrypted' },
+  suites: list(
+    object({
+      version: nullableString,
+      cipher: nullableString,
+      sessions: integer,
+      resumed: integer,
+      decrypted: integer,
+      servers: list(endpoint),
+    }),
+  ),
+  failures: list(
+    object({
+      reason: { ...string, description: 'detail.reason of tls-handshake-failure, or interrupted' },
+      by: oneOf('client', 'server', 'unknown'),
+      server: endpoint,
+      count: integer,
+      clients: list(string),
+      sessions: list(sessionId),
+    }),
+  ),
+  alerts: list(
+    object({
+      by: oneOf('client', 'server'),
+      from: { ...string, description: 'address of the sender' },
+      level: string,
+      description: string,
+      number: { ...integer, minimum: -1, description: 'AlertDescription, -1 when encrypted or cut' },
+      count: integer,
+      sessions: list(sessionId),
+    }),
+  ),
+  chains: list(
+    object({
+      process: { ...string, description: 'address of the process that kept the error' },
+      events: list(
+        object({
+          kind: oneOf('trigger', 'victim', 'served'),
+          at: time,
+          session: sessionId,
+          client: endpoint,
+          server: endpoint,
+          frame: integer,
+          says: string,
+          afterSeconds: nullable(number),
+        }),
+      ),
+    }),
+  ),
+  unread: list(
+    object({
+      why: oneOf('no-keys', 'handshake-unseen', 'cipher', 'wrong-keys', 'place-lost'),
+      count: integer,
+      sessions: list(sessionId),
+    }),
+  ),
+})
+
 export const REPORT_JSON_SCHEMA: JsonSchema = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   $id: `urn:mysqlconn:${REPORT_SCHEMA}`,
@@ -249,10 +313,11 @@ export const REPORT_JSON_SCHEMA: JsonSchema = {
         blind: { ...list(string), description: 'what could not be seen' },
       }),
       idle: object({ histogram: list(ref('idleBucket')), timers: list(ref('idleTimer')) }),
+      tls: ref('tlsSection'),
       trace: object({ session: sessionId, events: list(ref('traceEvent')), dropped: integer }),
       bugs: list(object({ rule: string, session: string, message: string })),
     },
-    ['trace', 'idle', 'bugs'],
+    ['trace', 'idle', 'tls', 'bugs'],
   ),
   $defs: {
     anomaly,
@@ -267,5 +332,6 @@ export const REPORT_JSON_SCHEMA: JsonSchema = {
     traceEvent,
     idleBucket,
     idleTimer,
+    tlsSection,
   },
 }

@@ -35,6 +35,7 @@ export interface Glyphs {
   right: string
   left: string
   lane: string
+  branch: string
   dot: string
   ellipsis: string
   times: string
@@ -50,6 +51,7 @@ const UNICODE: Glyphs = {
   right: '▶',
   left: '◀',
   lane: '│',
+  branch: '├',
   dot: '·',
   ellipsis: '…',
   times: '×',
@@ -65,6 +67,7 @@ const ASCII: Glyphs = {
   right: '>',
   left: '<',
   lane: '|',
+  branch: '+',
   dot: '-',
   ellipsis: '...',
   times: 'x',

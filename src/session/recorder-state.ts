@@ -218,7 +218,7 @@ export abstract class RecorderState {
     const n = this.rows.numbers
     const b = this.row * NUMBERS
     // Server bytes that could not be placed came after it: they may have been its answer.
-    const unplaced = !this.sealed && this.conversation.answersUnknown
+    const unplaced = this.sealed ? this.tls!.answersUnknown : this.conversation.answersUnknown
     if (this.answerHidden && n[b + IN_FLIGHT]! > 0) return null
     // Begun before the capture, and the client has acknowledged server bytes of which none was ever captured.
     const server = this.conn.halves[SERVER]

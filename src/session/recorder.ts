@@ -457,6 +457,8 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
       } else if (this.inFlight === 0) {
         pushCommand(this.rows, this.row, OPAQUE, at, frame, this.rows.numbers[this.row * NUMBERS + CLIENT_OFFSET]!)
         beginExchange(this.rows, this.row, at, frame, 0, length)
+        // As for a command in the clear that waited behind a hole: its answer may have gone by.
+        if (this.conn.halves[SERVER].lastDataFrame > frame) this.answerHidden = true
       }
       return
     }

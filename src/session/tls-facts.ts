@@ -197,6 +197,11 @@ export class TlsFactsRecorder implements TlsListener {
     this.recorder.resyncs++
   }
 
+  /** The place in the server's records is lost: whether a request was answered cannot be told. */
+  get answersUnknown(): boolean {
+    return this.tracker.isLost(SERVER)
+  }
+
   /** The record of application data of which this side has sent only a part: what is in it will never be known. */
   partial(dir: Direction): { at: Instant; frame: number } | null {
     return this.reading ? this.tracker.partial(dir) : null

@@ -6,24 +6,21 @@
  * fits; how many records a hole can have held bounds the tries. The same way finds a later set of keys (a KeyUpdate inside the
  * hole, a key log without the handshake's secrets).
  */
-import { createHash } from 'node:crypto'
 import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
 import { LIMITS } from '../core/limits.ts'
 import { type CipherSuite, cipherSuite } from './cipher-suite.ts'
-import { expandLabel, keyBlock, masterSecret } from './key-schedule.ts'
+import { HandshakeKeys, isSuite13 } from './handshake-keys.ts'
+import { expandLabel } from './key-schedule.ts'
 import { type KeyStore, Secret13, type Secrets } from './key-store.ts'
 import type { ClientHello, ServerHello, Unread } from './listener.ts'
 import { TLS_1_3 } from './progress.ts'
 import { ContentType, RECORD_HEADER_BYTES } from './recognise.ts'
-import { AeadCipher, CbcCipher, type RecordCipher } from './record-cipher.ts'
-import { decryptPremaster, encryptedPremaster } from './rsa.ts'
+import { AeadCipher, type RecordCipher } from './record-cipher.ts'
 
 /** Records in a row that do not open before we stop trying. */
 const FAILURES = 3
 /** While the keys of the handshake are missing, its records do not open: a server's flight, in small records. */
 const HANDSHAKE_RECORDS = 24
-/** Handshake messages kept for the extended master secret, bytes. */
-const TRANSCRIPT_BYTES = 128 << 10
 
 const Epoch = { early: 0, handshake: 1, application: 2 } as const
 
@@ -44,27 +41,6 @@ class Lane {
   lastExplicit = -1
 }
 
-/** What a handshake (the first, or a renegotiation) has agreed on so far. */
-class Handshake {
-  clientRandom = ''
-  serverRandom = ''
-  version = 0
-  suite: CipherSuite | null = null
-  encryptThenMac = false
-  extendedMasterSecret = false
-  /** Ids under which the server may resume this session, and by which it resumes an earlier one. */
-  sessionId = ''
-  offeredTicket = ''
-  ticket = ''
-  resumed = false
-  offered: ClientHello | null = null
-  master: Uint8Array | null = null
-  clientKeyExchange: Uint8Array | null = null
-  /** Messages of both sides up to ClientKeyExchange, with their headers; null when too long or incomplete. */
-  messages: [Uint8Array[], Uint8Array[]] | null = [[], []]
-  messageBytes = 0
-}
-
 export class Decryptor {
   /** Why we stopped trying, null while we have not. */
   unread: Unread | null = null
@@ -73,7 +49,7 @@ export class Decryptor {
   hidden = 0
   private readonly keys: KeyStore
   private readonly lanes: readonly [Lane, Lane] = [new Lane(), new Lane()]
-  private now = new Handshake()
+  private now = new HandshakeKeys()
   private secrets: Secrets | null = null
   private tls13 = false
   private started = false
@@ -87,26 +63,17 @@ export class Decryptor {
   // ---- told by the tracker
 
   clientHello(hello: ClientHello, renegotiation: boolean): void {
-    if (renegotiation) this.now = new Handshake()
-    this.now.clientRandom = hello.random
-    this.now.offeredTicket = hello.ticket
-    this.now.offered = hello.earlyDataOffered ? hello : null
+    if (renegotiation) this.now = new HandshakeKeys()
+    this.now.clientHello(hello)
     this.triedVersion = -1
   }
 
   serverHello(hello: ServerHello): void {
     if (hello.retryRequest) return
-    const now = this.now
     this.started = true
-    now.serverRandom = hello.random
-    now.version = hello.version
-    now.suite = readableSuite(hello)
-    now.encryptThenMac = hello.encryptThenMac
-    now.extendedMasterSecret = hello.extendedMasterSecret
-    now.resumed = hello.resumed
-    now.sessionId = hello.sessionId
+    this.now.serverHello(hello)
     this.tls13 = hello.version >= TLS_1_3
-    if (now.suite === null) {
+    if (this.now.suite === null) {
       this.unread = 'cipher'
       return
     }
@@ -123,15 +90,7 @@ export class Decryptor {
 
   /** A handshake message in the clear, or decrypted (renegotiation). */
   message(dir: Direction, type: number, body: Uint8Array, whole: boolean): void {
-    const { now } = this
-    if (now.clientKeyExchange !== null || now.messages === null) return
-    now.messageBytes += body.length
-    if (!whole || now.messageBytes > TRANSCRIPT_BYTES) {
-      now.messages = null
-      return
-    }
-    const n = body.length
-    now.messages[dir].push(Buffer.concat([Uint8Array.of(type, n >> 16, n >> 8, n), body]))
+    this.now.message(dir, type, body, whole)
   }
 
   clientKeyExchange(body: Uint8Array): void {
@@ -154,7 +113,7 @@ export class Decryptor {
     lane.lastExplicit = -1
     this.triedVersion = -1
     this.resolve()
-    if (lane.cipher === null && this.now.master !== null) lane.cipher = this.cipher12(dir)
+    if (lane.cipher === null && this.now.master !== null) lane.cipher = this.now.cipher(dir)
   }
 
   /** TLS 1.3: this side's Finished, or the client's EndOfEarlyData: its next keys. */
@@ -348,7 +307,7 @@ export class Decryptor {
     const secret = this.keys.find(this.now.clientRandom)?.traffic[Secret13.clientEarly] ?? null
     if (secret === null) return false
     for (const number of this.now.offered!.ciphers) {
-      const suite = number >> 8 === SUITES_13 ? cipherSuite(number) : null
+      const suite = isSuite13(number) ? cipherSuite(number) : null
       if (suite === null || (suite.hash === 'sha256' ? 32 : 48) !== secret.length) continue
       const cipher = trafficCipher(suite, secret)
       if (!cipher.open(lane.seq, type, version, buf, start, end)) continue
@@ -376,11 +335,10 @@ export class Decryptor {
         if (this.lanes[dir].cipher === null) this.enter(dir, this.lanes[dir].epoch)
       return true
     }
-    this.now.master ??= this.findMaster()
-    if (this.now.master === null) return false
+    if (!this.now.findMaster(this.secrets, this.keys)) return false
     for (const dir of [CLIENT, SERVER] as const) {
       const lane = this.lanes[dir]
-      if (lane.sealed && lane.cipher === null) lane.cipher = this.cipher12(dir)
+      if (lane.sealed && lane.cipher === null) lane.cipher = this.now.cipher(dir)
     }
     return true
   }
@@ -414,83 +372,6 @@ export class Decryptor {
   private cipher13(secret: Uint8Array): RecordCipher {
     return trafficCipher(this.now.suite!, secret)
   }
-
-  private cipher12(dir: Direction): RecordCipher {
-    const { suite, version, serverRandom, clientRandom, master, encryptThenMac } = this.now
-    const s = suite!
-    const macBytes = s.kind === 'aead' ? 0 : s.macBytes
-    const ivBytes = s.mode === 'cbc' ? s.tagBytes : s.mode === 'chacha20' ? 12 : 4
-    const randoms = Buffer.from(serverRandom + clientRandom, 'hex')
-    const block = keyBlock(version, s, master!, randoms, 2 * (macBytes + s.keyBytes + ivBytes))
-    const part = (at: number, n: number): Uint8Array => block.subarray(at + dir * n, at + dir * n + n)
-    const macKey = part(0, macBytes)
-    const key = part(2 * macBytes, s.keyBytes)
-    const iv = part(2 * (macBytes + s.keyBytes), ivBytes)
-    return s.kind === 'aead'
-      ? new AeadCipher(s, key, iv, false)
-      : new CbcCipher(s, version, key, macKey, iv, encryptThenMac)
-  }
-
-  /** TLS <= 1.2: from the key log, from a premaster secret, or that of the session which is resumed. */
-  private findMaster(): Uint8Array | null {
-    const { now, keys } = this
-    const master = this.secrets?.master ?? this.fromPremaster() ?? this.fromEarlier()
-    if (master === null) return null
-    if (now.sessionId !== '') keys.remember(`id ${now.sessionId}`, master)
-    if (now.ticket !== '') keys.remember(`ticket ${now.ticket}`, master)
-    return master
-  }
-
-  private fromEarlier(): Uint8Array | null {
-    const { now, keys } = this
-    if (!now.resumed) return null
-    return (
-      keys.resume(`id ${now.sessionId}`) ??
-      (now.offeredTicket === '' ? null : keys.resume(`ticket ${now.offeredTicket}`))
-    )
-  }
-
-  private fromPremaster(): Uint8Array | null {
-    const { now } = this
-    const premaster = this.secrets?.premaster ?? this.decryptedPremaster()
-    if (premaster === null) return null
-    let sessionHash: Uint8Array | null = null
-    if (now.extendedMasterSecret) {
-      if (now.messages === null) return null
-      const [client, server] = now.messages
-      const all = Buffer.concat([...client.slice(0, 1), ...server, ...client.slice(1)])
-      sessionHash =
-        now.version >= TLS_1_2
-          ? createHash(now.suite!.hash).update(all).digest()
-          : Buffer.concat([createHash('md5').update(all).digest(), createHash('sha1').update(all).digest()])
-    }
-    const randoms = Buffer.from(now.clientRandom + now.serverRandom, 'hex')
-    return masterSecret(now.version, now.suite!, premaster, randoms, sessionHash)
-  }
-
-  private decryptedPremaster(): Uint8Array | null {
-    const { now, keys } = this
-    if (now.clientKeyExchange === null || !now.suite!.rsaKeyExchange) return null
-    const encrypted = encryptedPremaster(now.clientKeyExchange)
-    const logged = keys.premaster(encrypted)
-    if (logged !== null) return logged
-    for (const key of keys.rsaKeys) {
-      const premaster = decryptPremaster(key, encrypted)
-      if (premaster !== null) return premaster
-    }
-    return null
-  }
-}
-
-const TLS_1_0 = 0x0301
-const TLS_1_2 = 0x0303
-/** Cipher suites of TLS 1.3, and of no other version, begin with this byte (RFC 8446 B.4). */
-const SUITES_13 = 0x13
-
-/** The suite that was chosen, null when it, the version or a compression is not ours to read. */
-function readableSuite(hello: ServerHello): CipherSuite | null {
-  if (hello.compression !== 0 || hello.version < TLS_1_0 || hello.version > TLS_1_3) return null
-  return (hello.cipher >> 8 === SUITES_13) === (hello.version === TLS_1_3) ? cipherSuite(hello.cipher) : null
 }
 
 /** Record numbers tried under keys that we did not see coming. */

@@ -58,9 +58,10 @@ export class TlsTracker implements RecordSink, HandshakeSink {
   private readonly decoded: [number, number] = [0, 0]
   private retried = false
   private offeredSessionId = ''
-  private readonly decryptor: Decryptor | null
+  /** Null when nothing is to be decrypted, or no more: then records are only counted. */
+  private decryptor: Decryptor | null
   private readonly sealed: readonly [SealedRecord, SealedRecord] | null
-  private told = false
+  private openedSoFar = 0
   private renegotiating = false
 
   /**
@@ -95,13 +96,18 @@ export class TlsTracker implements RecordSink, HandshakeSink {
 
   /** Records that were decrypted. */
   get opened(): number {
-    return this.decryptor?.opened ?? 0
+    return this.decryptor?.opened ?? this.openedSoFar
   }
 
   /** The protected record of this side of which only a part has come, null when there is none. */
   partial(dir: Direction): { at: Instant; frame: number } | null {
     const sealed = this.sealed?.[dir]
     return sealed?.open === true && sealed.type === ContentType.applicationData ? sealed : null
+  }
+
+  /** No record boundary is known of this side. */
+  isLost(dir: Direction): boolean {
+    return this.records[dir].isLost
   }
 
   /** Bytes that the record in hand still lacks: > 0 at the end means that the stream was cut inside a record. */
@@ -164,10 +170,12 @@ export class TlsTracker implements RecordSink, HandshakeSink {
   // ---- protected records
 
   private sealedEnd(dir: Direction, sealed: SealedRecord, at: Instant, frame: number): void {
-    const decryptor = this.decryptor!
+    const { decryptor } = this
     const { type, version, length, buf, start } = sealed
     let open = false
-    if (sealed.whole) open = decryptor.open(dir, type, version, buf, start, start + length)
+    // Given up meanwhile, over the other side's records.
+    if (decryptor === null) sealed.spoil()
+    else if (sealed.whole) open = decryptor.open(dir, type, version, buf, start, start + length)
     else decryptor.lostRecord(dir)
     sealed.end()
     if (open) this.content(dir, length, at, frame)
@@ -197,8 +205,8 @@ export class TlsTracker implements RecordSink, HandshakeSink {
 
   /** A record that stays closed: its size speaks. */
   private concealed(dir: Direction, type: number, length: number, at: Instant, frame: number): void {
-    const decryptor = this.decryptor!
-    if (decryptor.opened > 0 && type === ContentType.applicationData)
+    const { decryptor } = this
+    if (decryptor !== null && decryptor.opened > 0 && type === ContentType.applicationData)
       this.listener.plaintextLost(dir, decryptor.plainLength(dir, length), at, frame)
     this.tellUnread(at, frame)
     if (type === ContentType.applicationData) this.opaque(dir, length, at, frame)
@@ -208,8 +216,9 @@ export class TlsTracker implements RecordSink, HandshakeSink {
 
   private tellUnread(at: Instant, frame: number): void {
     const why = this.decryptor?.unread ?? null
-    if (why === null || this.told) return
-    this.told = true
+    if (why === null) return
+    this.openedSoFar = this.decryptor!.opened
+    this.decryptor = null
     this.listener.unreadable(why, at, frame)
   }
 

@@ -9,6 +9,7 @@
  * Every verb sends what a real stack would send; `client` and `server` send single segments. Verbs return the play.
  */
 import * as mysql from './mysql-encode.ts'
+import { startTls } from './play-tls.ts'
 import { ok, prepared, type Reply } from './reply.ts'
 import { type SideName, type Span, TcpPlay } from './tcp-play.ts'
 import type { WireOptions } from './wire.ts'
@@ -67,10 +68,13 @@ export class Play extends TcpPlay {
       plugin,
       attributes: o.attributes ?? { _client_name: 'libmysql', _pid: '4711' },
     })
-    this.say('client', response, 1)
-    if (o.reply !== undefined) return this.answer(o.reply, 2)
-    if (plugin !== 'caching_sha2_password') return this.answer(ok(), 2)
-    return this.say('server', mysql.join(1, 3), 2).answer(ok(), 3)
+    // SSLRequest takes the first number (manual: Protocol::SSLRequest).
+    const id = this.wire.tls ? 2 : 1
+    if (this.wire.tls) startTls(this.sslRequest(this.capabilities | mysql.Cap.SSL))
+    this.say('client', response, id)
+    if (o.reply !== undefined) return this.answer(o.reply, id + 1)
+    if (plugin !== 'caching_sha2_password') return this.answer(ok(), id + 1)
+    return this.say('server', mysql.join(1, 3), id + 1).answer(ok(), id + 2)
   }
   /** An ERR packet instead of the greeting, as for 1040 and 1129. */
   greetError(code: number, message: string): this {

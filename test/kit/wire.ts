@@ -41,6 +41,8 @@ export interface WireOptions {
   /** TTL of each side's packets as captured. */
   ttl?: Partial<Record<SideName, number>>
   mss?: number
+  /** `login` asks for TLS first, and all that follows is sealed; MYSQLCONN_PLAY_TLS=1 tells every story so. */
+  tls?: boolean
   /** First sequence numbers. */
   isn?: Partial<Record<SideName, number>>
 }
@@ -65,6 +67,10 @@ export class Wire {
   readonly server: Host
   readonly frames: SentFrame[] = []
   readonly mss: number
+  readonly tls: boolean
+  /** What bytes become on the wire, once TLS is agreed on, and what opens them. */
+  seal: ((from: SideName, content: Uint8Array) => Uint8Array) | null = null
+  keyLog = ''
   /** Microseconds since 1970. */
   now: number
   recording = true
@@ -85,6 +91,7 @@ export class Wire {
     this.rtt = span(o.rtt ?? '0.5ms')
     this.vantage = o.vantage ?? 'client'
     this.mss = o.mss ?? 1460
+    this.tls = o.tls ?? process.env['MYSQLCONN_PLAY_TLS'] === '1'
   }
 
   peer(h: Host): Host {
@@ -115,7 +122,8 @@ export class Wire {
   }
 
   /** Sends bytes, cut to the MSS. The receiver acknowledges every second segment at once, a single one after 40 ms. */
-  data(from: Host, bytes: Uint8Array, override: SegmentOverride = {}): void {
+  data(from: Host, content: Uint8Array, override: SegmentOverride = {}): void {
+    const bytes = this.seal === null ? content : this.seal(from.name, content)
     for (let at = 0; at < bytes.length; at += this.mss) {
       const payload = bytes.subarray(at, at + this.mss)
       const last = at + this.mss >= bytes.length

@@ -1,6 +1,6 @@
 /** Judges plays: what the whole engine, from frames to findings, says of a told story. */
 import { expect } from 'vitest'
-import { analyzeBuffer } from '../../src/memory.ts'
+import { analyzeBuffers } from '../../src/memory.ts'
 import type { Evidence, Finding, Occurrence, Outcome, Report, SessionReport } from '../../src/report/model.ts'
 import { type Capture, type CaptureOptions, capture, type Play, play } from '../kit/play.ts'
 
@@ -35,12 +35,20 @@ export const CUT_RULES = [
 export interface JudgeOptions extends CaptureOptions {
   /** Rules to run: every one unless given, as users run them. */
   rules?: readonly string[]
+  /** Without the keys of plays told inside TLS. */
+  withoutKeys?: boolean
 }
 
 /** Analyses one capture of these plays. A rule that throws fails the test. */
 export function judge(plays: Play | readonly Play[], o: JudgeOptions = {}): Judged {
   const made = capture(plays, o)
-  const report = analyzeBuffer(INPUT, made.bytes, o.rules === undefined ? {} : { rules: [...o.rules] })
+  const options = o.rules === undefined ? {} : { rules: [...o.rules] }
+  const keyLog = [plays]
+    .flat()
+    .map((p) => p.wire.keyLog)
+    .join('')
+  const keys = keyLog === '' || o.withoutKeys === true ? [] : [{ name: 'keys.txt', bytes: Buffer.from(keyLog) }]
+  const report = analyzeBuffers([{ name: INPUT, bytes: made.bytes }, ...keys], options)
   expect(report.bugs ?? []).toEqual([])
   const of = (rule: string) => report.findings.filter((f) => f.rule === rule)
   return {
@@ -64,7 +72,7 @@ export function judge(plays: Play | readonly Play[], o: JudgeOptions = {}): Judg
 }
 
 /** The same with the rules about cuts alone, which are asked what they say when no other rule has said why. */
-export const judgeCuts = (plays: Play | readonly Play[], o: CaptureOptions = {}): Judged =>
+export const judgeCuts = (plays: Play | readonly Play[], o: JudgeOptions = {}): Judged =>
   judge(plays, { ...o, rules: CUT_RULES })
 
 /** Nothing is accused, and these rules say nothing at all. */

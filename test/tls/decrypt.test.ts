@@ -8,6 +8,7 @@ import { RecordBuffers } from '../../src/tls/record-buffers.ts'
 import { TlsTracker } from '../../src/tls/tracker.ts'
 import { needs } from '../kit/require.ts'
 import { Recorder } from './kit.ts'
+import { MESSAGES, NO_EXTENDED_MASTER_SECRET, OLD, SUITES } from './suites.ts'
 import { type Flow, type Pem, selfSigned, serverContext, tlsFlow } from './tls-pair.ts'
 
 type Chunks = readonly { dir: Direction; bytes: Uint8Array }[]
@@ -60,63 +61,6 @@ function split(chunks: Chunks, lengths: readonly number[]): Chunks {
     return pieces
   })
 }
-
-const MESSAGES = [5, 300, 40_000, 1, 20_000, 70_000, 9].map((n, i) => crypto.randomBytes(n).fill(i, 0, 1))
-const NO_ENCRYPT_THEN_MAC = 1 << 19
-const NO_EXTENDED_MASTER_SECRET = 1
-const OLD = '@SECLEVEL=0'
-
-const SUITES: {
-  name: string
-  version: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3'
-  ciphers: string
-  ec?: boolean
-  off?: number
-}[] = [
-  { name: 'TLS_AES_128_GCM_SHA256', version: 'TLSv1.3', ciphers: 'TLS_AES_128_GCM_SHA256' },
-  { name: 'TLS_AES_256_GCM_SHA384', version: 'TLSv1.3', ciphers: 'TLS_AES_256_GCM_SHA384' },
-  { name: 'TLS_CHACHA20_POLY1305_SHA256', version: 'TLSv1.3', ciphers: 'TLS_CHACHA20_POLY1305_SHA256' },
-  { name: 'TLS_AES_128_CCM_SHA256', version: 'TLSv1.3', ciphers: 'TLS_AES_128_CCM_SHA256' },
-  { name: 'TLS_AES_128_CCM_8_SHA256', version: 'TLSv1.3', ciphers: `ALL:TLS_AES_128_CCM_8_SHA256:${OLD}` },
-  ...(
-    [
-      ['ECDHE-RSA-AES128-GCM-SHA256', 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'],
-      ['ECDHE-RSA-AES256-GCM-SHA384', 'TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384'],
-      ['ECDHE-RSA-CHACHA20-POLY1305', 'TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256'],
-      ['ECDHE-RSA-AES128-SHA', 'TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA'],
-      ['ECDHE-RSA-AES256-SHA', 'TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA'],
-      ['ECDHE-RSA-AES128-SHA256', 'TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256'],
-      ['ECDHE-RSA-AES256-SHA384', 'TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384'],
-      ['ECDHE-RSA-CAMELLIA128-SHA256', 'TLS_ECDHE_RSA_WITH_CAMELLIA_128_CBC_SHA256'],
-      ['AES128-GCM-SHA256', 'TLS_RSA_WITH_AES_128_GCM_SHA256'],
-      ['AES256-SHA256', 'TLS_RSA_WITH_AES_256_CBC_SHA256'],
-      ['AES128-CCM', 'TLS_RSA_WITH_AES_128_CCM'],
-      ['AES256-CCM8', 'TLS_RSA_WITH_AES_256_CCM_8'],
-    ] as const
-  ).map(([openssl, name]) => ({ name, version: 'TLSv1.2' as const, ciphers: `${openssl}:${OLD}` })),
-  {
-    ...{
-      name: 'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384',
-      version: 'TLSv1.2',
-      ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384',
-    },
-    ec: true,
-  },
-  ...(['ECDHE-RSA-AES128-SHA', 'ECDHE-RSA-AES128-SHA256', 'ECDHE-RSA-AES256-SHA384'] as const).map((openssl) => ({
-    name: `${openssl}, MAC then encrypt`,
-    version: 'TLSv1.2' as const,
-    ciphers: `${openssl}:${OLD}`,
-    off: NO_ENCRYPT_THEN_MAC,
-  })),
-  { name: 'AES256-SHA in TLS 1.1', version: 'TLSv1.1', ciphers: `AES256-SHA:${OLD}` },
-  { name: 'AES256-SHA in TLS 1.0', version: 'TLSv1', ciphers: `AES256-SHA:${OLD}` },
-  {
-    name: 'AES128-SHA in TLS 1.0, MAC then encrypt',
-    version: 'TLSv1',
-    ciphers: `AES128-SHA:${OLD}`,
-    off: NO_ENCRYPT_THEN_MAC,
-  },
-]
 
 needs('openssl')('with a key log', () => {
   let rsa: Pem
@@ -300,6 +244,32 @@ needs('openssl')('with a key log', () => {
         }
       }
     })
+  })
+
+  describe('a place that cannot be found again', () => {
+    it('changed bytes in record after record: said once, then judged by size', async () => {
+      const flow = await flowOf(SUITES[1]!, [Buffer.alloc(9), Buffer.alloc(9), ...MESSAGES, Buffer.alloc(9)])
+      const chunks = flow.chunks.map((c) => ({ ...c, bytes: Uint8Array.from(c.bytes) }))
+      for (const c of chunks.filter((x) => x.bytes.length > 15_000))
+        for (let i = 100; i < c.bytes.length; i += 9000) c.bytes[i]! ^= 1
+      const r = read(chunks, store(flow.keyLog))
+      expect(r.of('unreadable')).toMatchObject([{ why: 'place-lost' }])
+      expect(r.of('plaintext').length).toBeGreaterThan(0)
+      expect(r.of('data').length).toBeGreaterThan(0)
+      const after = r.events.findIndex((e) => e.type === 'unreadable')
+      expect(r.events.slice(after).some((e) => e.type === 'plaintext')).toBe(false)
+    })
+
+    it('more records lost than are tried', async () => {
+      const messages = Array.from({ length: 2600 }, () => crypto.randomBytes(5))
+      const flow = await flowOf(SUITES[0]!, messages)
+      const gaps = new Set(Array.from({ length: 2400 }, (_, i) => 100 + i))
+      const r = read(flow.chunks, store(flow.keyLog), gaps)
+      expect(r.of('unreadable')).toMatchObject([{ why: 'place-lost' }])
+      // Fewer are found again.
+      const few = new Set(Array.from({ length: 1200 }, (_, i) => 100 + i))
+      expect(read(flow.chunks, store(flow.keyLog), few).of('unreadable')).toEqual([])
+    }, 20_000)
   })
 
   describe('bytes that the capture lost', () => {
