@@ -6,6 +6,7 @@ import { CLIENT, SERVER } from '../core/direction.ts'
 import { type Duration, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
 import { Command } from '../mysql/commands.ts'
 import type { CommandFact, FirstClose, Session } from '../session/session.ts'
+import { pidOf, processes } from './client-process.ts'
 import type { Fleet, Kill } from './fleet.ts'
 
 export interface ClientClose {
@@ -22,6 +23,12 @@ export interface ClientClose {
   /** `waited` sits on a timer-like value; `whole`: on whole seconds, which chance meets half as often. */
   round: boolean
   whole: boolean
+  /** Its process, or a program of its name on its host, went on: this session shows it. `pid` when it is the same process id. */
+  goesOn: { session: Session; pid: string | null } | null
+  /** Another connection of the same address that was given up after the same wait, at another moment. */
+  alike: Session | null
+  /** RST while no answer was there to be left unread: a deliberate abort. A process that dies leaves FIN to its kernel. */
+  aborted: boolean
   /** 'timeout', 'vanished' or 'no-quit': the best reading of the above. */
   reading: 'timeout' | 'vanished' | 'no-quit'
   /** Leg towards the application when this one is a proxy's server leg: the close began there. */
@@ -34,6 +41,9 @@ const SAME_EXIT = 20 * NS_PER_MS
 const TIMER_STEP = 500 * NS_PER_MS
 const TIMER_EARLY = 5 * NS_PER_MS
 const TIMER_LATE = 60 * NS_PER_MS
+/** Tenths of a second count only when met within a few milliseconds: chance does so one time in eight. */
+const TENTH = 100 * NS_PER_MS
+const PUNCTUAL = 6 * NS_PER_MS
 /** Below this a close does not look like a timer at all. */
 const SHORTEST_TIMER = 400 * NS_PER_MS
 const KILL_WITHIN = 2 * NS_PER_SECOND
@@ -82,14 +92,21 @@ export function clientClose(s: Session, fleet: Fleet): ClientClose | null {
     .clientClosesNear(s.clientIp, first.at, SAME_EXIT)
     .filter((t) => t !== s && !t.ending.quit && established(t))
   const round = looksLikeTimer(waited)
-  const reading =
-    kill !== null
-      ? 'timeout'
-      : together.length > 0 && !sameWait(together, waited)
-        ? 'vanished'
-        : round
-          ? 'timeout'
-          : 'vanished'
+  const known = processes(fleet)
+  const app = front ?? s
+  const going = known.goesOn(app, app.ending.first?.at ?? first.at)
+  const goesOn = going === null ? null : { session: going, pid: pidOf(app) }
+  const alike = waited >= SHORTEST_TIMER ? known.waitedAlike(s, waited, first.at) : null
+  const aborted = first.how === 'rst' && waiting.replyFrame === 0
+  const exit = together.length > 0 && !sameWait(together, waited) && goesOn?.pid == null
+  const timer =
+    round ||
+    looksLikeTimer(waited, TENTH, PUNCTUAL) ||
+    alike !== null ||
+    goesOn !== null ||
+    known.gaveUpBefore(app, first.at) ||
+    (aborted && waited >= SHORTEST_TIMER)
+  const reading = kill !== null ? 'timeout' : exit ? 'vanished' : timer ? 'timeout' : 'vanished'
   return {
     first,
     waiting,
@@ -99,6 +116,9 @@ export function clientClose(s: Session, fleet: Fleet): ClientClose | null {
     together,
     round,
     whole: looksLikeTimer(waited, NS_PER_SECOND),
+    goesOn,
+    alike,
+    aborted,
     reading,
     front,
   }
@@ -119,6 +139,9 @@ function idle(s: Session, first: FirstClose, fleet: Fleet, front: Session | null
     together,
     round: false,
     whole: false,
+    goesOn: null,
+    alike: null,
+    aborted: false,
     reading,
     front,
   }
@@ -148,8 +171,8 @@ function sameWait(together: readonly Session[], waited: Duration): boolean {
 }
 
 /** Timers are set to round values: whole and half seconds. A process that dies does so at any time. */
-function looksLikeTimer(waited: Duration, step: Duration = TIMER_STEP): boolean {
+function looksLikeTimer(waited: Duration, step: Duration = TIMER_STEP, late: Duration = TIMER_LATE): boolean {
   if (waited < SHORTEST_TIMER) return false
-  const over = (waited + TIMER_EARLY) % step
-  return over <= TIMER_LATE + TIMER_EARLY
+  const early = Math.min(TIMER_EARLY, late)
+  return (waited + early) % step <= late + early
 }
