@@ -30,6 +30,11 @@ import { otherVantages } from './vantages.ts'
 
 /** How late a timer of whole seconds fires when it is seen once only. */
 const LATE_ONCE = 12 * NS_PER_MS
+/** Timers of proxies are set in milliseconds and meet them: a tenth of a second is met by chance one time in fourteen. */
+const TENTH = 100 * NS_PER_MS
+const LATE_TENTH = 4 * NS_PER_MS
+/** How late wait_timeout fires on a busy server, where the style of the close already names it. */
+const LATE_OWN = 60 * NS_PER_MS
 /** Closes of one process in one moment. */
 const TOGETHER = 50 * NS_PER_MS
 /** A close on the server leg this long before is another story: proxies that share server legs lose some now and then. */
@@ -215,7 +220,12 @@ export class IdleCloses {
     if (error !== null) return { confidence: 'certain', because: `the server said so: error ${INTERACTION_TIMEOUT}` }
     if (this.busyCloseNear(d.session)) return null
     const hidden = culprit.role === 'proxy' && !this.fleet.isProxy(d.session.serverIp)
-    const evenOnce = roundness(d.idle, culprit.role === 'proxy' ? 0.5 * NS_PER_SECOND : NS_PER_SECOND, LATE_ONCE)
+    // MariaDB resets at wait_timeout and at nothing else that ends an idle connection: KILL, shutdown and crash send FIN.
+    const own = culprit.role === 'server' && d.style === 'rst' && d.session.mysql?.flavor === 'mariadb'
+    const evenOnce =
+      culprit.role === 'proxy'
+        ? Math.max(roundness(d.idle, 0.5 * NS_PER_SECOND, LATE_ONCE), roundness(d.idle, TENTH, LATE_TENTH))
+        : roundness(d.idle, NS_PER_SECOND, own ? LATE_OWN : LATE_ONCE)
     // Timers may differ by session (wait_timeout is read at login): a few that lived longer weaken it only.
     if (c.moments >= 2 && c.outlived.length < c.deaths.length) {
       return {
@@ -223,11 +233,10 @@ export class IdleCloses {
         because: `${c.deaths.length} closes at ${c.moments} different moments, each after the same silence`,
       }
     }
-    if (evenOnce >= 0 && c.outlived.length === 0) {
+    // wait_timeout may differ by session (interactive_timeout takes its place for interactive clients): others may outlive it.
+    if (evenOnce >= 0 && (c.outlived.length === 0 || own)) {
       // One close proves little; that a proxy closed both its legs, and not the server, is seen.
       const seen = culprit.role === 'proxy' && !hidden && this.backLeg(d.session) !== null
-      // MariaDB resets at wait_timeout and at nothing else that ends an idle connection: KILL, shutdown and crash send FIN.
-      const own = culprit.role === 'server' && d.style === 'rst' && d.session.mysql?.flavor === 'mariadb'
       return {
         confidence: seen || own ? 'likely' : 'possible',
         because: 'the silence before it is a whole timer value to the millisecond',

@@ -48,6 +48,13 @@ describe('a proxy closed an idle connection', () => {
     expect(judge(usedAgain(p, '1s')).only(RULE)).toMatchObject({ confidence: 'possible', culprit: { role: 'proxy' } })
   })
 
+  it('… after tenths of a second too, where they are met to the millisecond', () => {
+    expect(judge(usedAgain(idleOn('8.4.3').wait('3.701s').close('server'), '1s')).only(RULE)).toMatchObject({
+      severity: 'error',
+      confidence: 'possible',
+    })
+  })
+
   it('several at different moments need no round value', () => {
     const plays = [0, 4].flatMap((s, i) => {
       const { front, back } = proxyCloses('7.321s', { id: 900 + i, port: 40000 + i, at: `2026-01-01T00:00:0${s}Z` })

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { bystander, idleOn, MARIADB, MYSQL_56, usedAgain } from './idle-stories.ts'
 import { incident, innocent } from './incidents.ts'
-import { err, expectQuiet, judge, measured, SERVER_IP, says } from './kit.ts'
+import { err, expectQuiet, judge, measured, rows, SERVER_IP, says } from './kit.ts'
 import { legs, sealedCommand, tlsSession, together } from './stories.ts'
 
 const RULE = 'idle-timeout-server'
@@ -58,6 +58,14 @@ describe('the server closed an idle connection', () => {
     const f = j.only(RULE)
     expect(f).toMatchObject({ severity: 'warning', confidence: 'likely', detail: { close: 'rst' } })
     expect(says(j, f.occurrences[0]!, 'rst')).toContain('RST')
+  })
+
+  it('MariaDB: a session with a timer of its own (interactive_timeout), while others live longer', () => {
+    const p = idleOn(MARIADB).wait('4.02s').as('rst')
+    p.server.rst()
+    const patient = idleOn(MARIADB, { client: '10.0.0.1:40001' }).wait('9s').query('SELECT 2 + 2', rows(1)).quit()
+    const f = judge([p, patient]).only(RULE)
+    expect(f.occurrences.map((o) => o.client)).toEqual(['10.0.0.1:40000'])
   })
 
   it('an older MySQL: FIN alone, the same silence at two moments', () => {

@@ -115,7 +115,7 @@ function refusedHeader(s: Session): Mismatch | null {
       first.at - s.startAt > ANSWERS_WITHIN
     )
       return null
-  } else if (login > 0 && login < error.frame && error.code === NOT_ALLOWED) return null
+  } else if (login > 0 && login < error.frame && error.code === NOT_ALLOWED && sender(error) === null) return null
   const evidence: RuleEvidence[] = [
     {
       kind: 'frames',
@@ -157,6 +157,8 @@ function front(s: Session, fleet: Fleet): Mismatch | null {
     return null
   const back = fleet.backLeg(s)
   const behind = back === null ? null : refusedHeader(back)
+  const named = s.mysql.errorFacts.find((e) => sender(e) !== null)
+  if (named !== undefined && fleet.backLeg(s) === null) return saidSo(s, named)
   const error =
     s.mysql.errorFacts.find(
       (e) => e.phase === 'auth' && (e.code === 1156 || (e.code === NOT_ALLOWED && elsewhere(e, s))),
@@ -191,6 +193,23 @@ function front(s: Session, fleet: Fleet): Mismatch | null {
     error,
     evidence: [{ kind: 'frames', frames: [error.frame], says: `ERR ${error.code} ${error.message}; ${sent}` }],
     excluded: [`the client: ${sent}`],
+  }
+}
+
+/** MariaDB’s own words for it (10.11): they name who sent the header. */
+const sender = (e: ErrorFact): string | null =>
+  e.code === NOT_ALLOWED ? (/^Proxy header is not accepted from (\S+)/.exec(e.message)?.[1] ?? null) : null
+
+/** The client’s leg alone, on which the server’s own words came through. */
+function saidSo(s: Session, error: ErrorFact): Mismatch {
+  return {
+    how: 'header-not-accepted',
+    culprit: { role: 'proxy', address: sender(error), product: null },
+    confidence: 'certain',
+    root: s,
+    error,
+    evidence: [{ kind: 'frames', frames: [error.frame], says: `ERR ${error.code} ${error.message}` }],
+    excluded: ['the client: MySQL clients send no PROXY header', 'the password: the server had not looked at it'],
   }
 }
 
