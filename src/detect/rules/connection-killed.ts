@@ -5,6 +5,7 @@ import { formatDuration, NS_PER_SECOND } from '../../core/time.ts'
 import type { ErrorFact, Session } from '../../session/session.ts'
 import { closeEvidence, commandEvidence, networkExcluded, productOf } from '../describe.ts'
 import type { Fleet, Kill } from '../fleet.ts'
+import { processEndOf } from '../process-end.ts'
 import { defineRule, type RuleEvidence } from '../rule.ts'
 
 /** MariaDB ER_CONNECTION_KILLED, MySQL ER_SESSION_WAS_KILLED. */
@@ -118,7 +119,8 @@ function killOf(s: Session, id: number, fleet: Fleet): Kill | null {
 function namedError(s: Session, close: number, fleet: Fleet): ErrorFact | null {
   const e = s.mysql!.errorFacts.at(-1)
   if (e === undefined || e.at > close || close - e.at > ERROR_TO_CLOSE) return null
-  if (KILLED.has(e.code)) return e
+  // MariaDB says the same to everybody at its shutdown.
+  if (KILLED.has(e.code)) return processEndOf(s, fleet)?.orderly == null ? e : null
   if (e.code === SHUTDOWN) return livesOn(s, close, fleet) ? e : null
   return e.code === INTERRUPTED && e.phase === 'reply' ? e : null
 }
