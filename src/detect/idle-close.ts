@@ -30,9 +30,9 @@ import { otherVantages } from './vantages.ts'
 
 /** How late a timer of whole seconds fires when it is seen once only. */
 const LATE_ONCE = 12 * NS_PER_MS
-/** Timers of proxies are set in milliseconds and meet them: a tenth of a second is met by chance one time in fourteen. */
+/** Timers of proxies are set in milliseconds and meet them: a tenth of a second is met by chance one time in nine. */
 const TENTH = 100 * NS_PER_MS
-const LATE_TENTH = 4 * NS_PER_MS
+const LATE_TENTH = 8 * NS_PER_MS
 /** How late wait_timeout fires on a busy server, where the style of the close already names it. */
 const LATE_OWN = 60 * NS_PER_MS
 /** Closes of one process in one moment. */

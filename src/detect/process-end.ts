@@ -34,6 +34,8 @@ const SHUTDOWN = new Set([1053, 1077, 1079])
 const KILLED = 1927
 /** A kernel closes the sockets of a dead process in one go; the network between spreads it. */
 const BURST = 20 * NS_PER_MS
+/** From the last answer to the close that belongs to it. */
+const AT_ONCE = 5 * NS_PER_MS
 /** What a process that is told to stop may take from its first close to its last. */
 const WIND_UP = 60 * NS_PER_SECOND
 /** A refusal this long after the closes still belongs to them. */
@@ -164,7 +166,19 @@ function woundUp(e: Endpoint, from: number, burst: number): ProcessEnd | null {
   while (i < e.cut.length && e.cut[i]!.ending.first!.at < limit) i++
   if (i === burst) return null
   const end = judge(e, from, i)
+  // MySQL ends running statements with an answer and closes; it lets idle connections live for two seconds more.
+  if (end?.orderly === 'in-sequence' && e.cut.slice(from, burst).some(answeredThenClosed)) return end
   return end?.orderly === 'named' || end?.orderly === 'asked' || end?.orderly === 'refused-first' ? end : null
+}
+
+/** The server closed right behind an answer of its own, and nobody had said COM_QUIT: neither a timer nor a death. */
+function answeredThenClosed(s: Session): boolean {
+  const first = s.ending.first!
+  return (
+    first.outstanding === null &&
+    first.lastServerDataAt > first.lastClientDataAt &&
+    first.at - first.lastServerDataAt < AT_ONCE
+  )
 }
 
 /** Whether cut[begin, behind) are what a process that ended left behind. */

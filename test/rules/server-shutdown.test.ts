@@ -58,6 +58,17 @@ describe('told to stop', () => {
     expect(j.of('connection-killed')).toEqual([])
   })
 
+  it('MySQL: the running statement gets its answer and is closed, idle ones follow two seconds later', () => {
+    const [busy, idle, other] = [session(1), session(2), session(3)]
+    busy.wait('1s').query('SELECT SLEEP(9)')
+    together(busy, idle, other)
+    busy.answer(rows(1)).wait('0.1ms').close('server')
+    for (const p of [idle, other]) p.wait('2s').close('server')
+    const j = judge([busy, idle, other, refusedAt(idle.wire.now + 500_000)])
+    expect(j.only(RULE)).toMatchObject({ detail: { sign: 'in-sequence', closed: 3 } })
+    expect(j.of('server-crash')).toEqual([])
+  })
+
   it('newcomers are refused while older connections still live', () => {
     const [first, last] = [session(1), session(2)]
     together(first, last)

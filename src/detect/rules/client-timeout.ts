@@ -2,7 +2,7 @@
 import { CLIENT } from '../../core/direction.ts'
 import { formatDuration } from '../../core/time.ts'
 import { clientClose } from '../client-close.ts'
-import { closeEvidence, commandEvidence, commandWords, seconds } from '../describe.ts'
+import { closeEvidence, commandEvidence, runningWords, seconds } from '../describe.ts'
 import { defineRule, type RuleEvidence } from '../rule.ts'
 
 export default defineRule({
@@ -103,7 +103,7 @@ export default defineRule({
             : 'possible',
       culprit: { role: 'client', address: app.clientIp, product: app.mysql?.login?.attributes['_client_name'] ?? null },
       title: (all) =>
-        `Client ${app.clientIp} gave up after ${formatDuration(waited)} and closed while ${all.length === 1 ? `${commandWords(waiting)} was` : `${all.length} commands were`} running`,
+        `Client ${app.clientIp} gave up after ${formatDuration(waited)} and closed while ${all.length === 1 ? `${runningWords(waiting)} was` : `${all.length} commands were`} running`,
       detail: { waitedSeconds: Math.round(waited / 1e6) / 1e3, killedOwn: kill !== null },
       command: waiting.name,
       statement: waiting.text,
