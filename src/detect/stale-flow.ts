@@ -50,9 +50,46 @@ export function forgottenFlow(s: Session, fleet: Fleet): ForgottenFlow | null {
   if (reset.ackFlag && odd.length === 0) return null
   const elsewhere =
     otherVantages(s, fleet).find((t) => t.ending.resetCount === 0 && t.sides[SERVER].segments > 0) ?? null
-  const later = laterIds(s, fleet)
+  const later = laterIds(s, fleet, command.at - idle)
   if (later === 'restarted' && elsewhere === null) return null
+  // The host has lost busy connections too: then it was not this one's silence that made it forget.
+  if (busyForgotten(s, fleet, command.at - idle, reset.at)) return null
   return { command, idle, reset, odd, elsewhere, serverWentOn: later === 'restarted' ? null : later }
+}
+
+/**
+ * A connection to the same address that had just been at work met a bare RST as well, since this one fell silent: the host
+ * behind the address is another one (failover), or was restarted.
+ */
+function busyForgotten(s: Session, fleet: Fleet, from: Instant, until: Instant): boolean {
+  return fleet.sessions.some((t) => {
+    if (t === s || t.server !== s.server || t.client === s.client || !unknownThere(t)) return false
+    const at = t.ending.first!.at
+    return at >= from && at <= until + NS_PER_SECOND && t.ending.lost!.idleBefore < LONG_SILENCE
+  })
+}
+
+/**
+ * A request met a bare RST although the accepting side had never closed: no process did that, since a socket that is closed
+ * sends FIN, or RST with ACK; a host without such a socket answers like this (RFC 9293 3.10.7.1), and so does a filter.
+ */
+export function unknownThere(s: Session): boolean {
+  const { first, lost, reset } = s.ending
+  return (
+    first !== null &&
+    lost !== null &&
+    reset !== null &&
+    first.by === SERVER &&
+    first.how === 'rst' &&
+    reset.frame === first.frame &&
+    !reset.ackFlag &&
+    !s.ending.quit &&
+    !first.unsure &&
+    lost.replyFrame === 0 &&
+    lost.outcome === 'not-delivered' &&
+    lost.at <= reset.at &&
+    s.sides[SERVER].finFrame === 0
+  )
 }
 
 /** What tells a forged RST from one of the server's kernel: time to live, IP id, and an answer faster than the way there and back. */
@@ -69,8 +106,8 @@ function oddities(s: Session, r: ResetFact, command: CommandFact): string[] {
   return out
 }
 
-/** Connections made later to the same server: the counter of connection ids starts again with the server process. */
-function laterIds(s: Session, fleet: Fleet): Session | null | 'restarted' {
+/** Connections made later, since `quiet`, to the same server: the counter of connection ids starts again with the server process. */
+function laterIds(s: Session, fleet: Fleet, quiet: Instant): Session | null | 'restarted' {
   const id = s.mysql?.greeting?.connectionId ?? 0
   if (id === 0) return null
   const end = s.ending.first?.at ?? s.endAt
@@ -78,10 +115,23 @@ function laterIds(s: Session, fleet: Fleet): Session | null | 'restarted' {
   for (const t of fleet.sessions) {
     const other = t.mysql?.greeting?.connectionId ?? 0
     if (t === s || t.server !== s.server || t.input !== s.input || other === 0) continue
-    if (t.startAt > end && other < id) return 'restarted'
+    if (other < id && t.startAt > (counted(s, fleet) ? Math.min(quiet, end) : end)) return 'restarted'
     if (t.startAt > end ? other > id : t.sides[SERVER].lastDataAt > end) went = t
   }
   return went
+}
+
+/** Ids counted up until this session began: one server, and no balancer with several behind it. */
+function counted(s: Session, fleet: Fleet): boolean {
+  let highest = 0
+  for (const t of [...fleet.atEndpointOf(s)].sort((a, b) => a.startAt - b.startAt)) {
+    if (t.startAt > s.startAt) break
+    const id = t.mysql?.greeting?.connectionId ?? 0
+    // Greetings may cross.
+    if (id > 0 && id < highest - 8) return false
+    highest = Math.max(highest, id)
+  }
+  return true
 }
 
 export interface SilentLoss {

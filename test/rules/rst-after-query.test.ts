@@ -40,6 +40,17 @@ describe('cut while a command is outstanding', () => {
     expect(f.title).toContain('UPDATE lost')
   })
 
+  it('a bare RST and no close before: the host no longer knows the connection, no process closed it', () => {
+    const p = working().as('before').query('SELECT 1', rows(1)).wait('0.2s').mute('server')
+    p.as('query').query('SELECT 2').as('reset').server.rst({ flags: 4 })
+    const j = judge(p)
+    const f = j.only(RULE)
+    expect(f).toMatchObject({ severity: 'error', detail: { how: 'unknown', close: 'rst' } })
+    expect(f.title).toContain(`${SERVER_IP} no longer knew a connection`)
+    expect(f.excluded.join()).toContain('a bare RST comes from a host that has no such socket')
+    expect(outcomeOf(f)).toBe('not-delivered')
+  })
+
   it('FIN by the server with no answer', () => {
     const p = working().as('query').query('SELECT SLEEP(9)').wait('3s').as('fin')
     p.server.fin()

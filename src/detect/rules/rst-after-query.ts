@@ -19,6 +19,7 @@ import {
 } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
 import { type Culprit, defineRule, type RuleContext, type RuleEvidence, type Verdict } from '../rule.ts'
+import { unknownThere } from '../stale-flow.ts'
 
 /** A proxy that closes its own server leg this soon after sending a command did not wait for an answer. */
 const TOO_SOON_FOR_A_TIMEOUT = 50 * NS_PER_MS
@@ -38,7 +39,7 @@ interface Cut {
   culprit: Culprit
   confidence: Confidence
   /** What the close met. */
-  how: 'outstanding' | 'reused' | 'proxy-error'
+  how: 'outstanding' | 'reused' | 'unknown' | 'proxy-error'
   extra: RuleEvidence[]
   excluded: string[]
 }
@@ -85,7 +86,7 @@ export default defineRule({
       },
     ],
     detail: {
-      how: 'outstanding: cut before the answer was whole; reused: closed while idle, a later command was refused; proxy-error: a proxy answered with a client library’s error and closed',
+      how: 'outstanding: cut before the answer was whole; reused: closed while idle, a later command was refused; unknown: refused by a host that knew no such connection (its address has moved, it was restarted, a filter answers); proxy-error: a proxy answered with a client library’s error and closed',
       close: 'fin or rst: what the culprit sent first',
       serverError: 'error code that the server sent before the close, null if none',
     },
@@ -142,7 +143,19 @@ function serverSideCut(s: Session, fleet: Fleet): Cut | null {
     else excluded.push(`the server behind the proxy: ${s.serverIp} closed that leg itself`)
     confidence = 'likely'
   }
-  const how = s.ending.lostAfterClose ? 'reused' : 'outstanding'
+  const unknown = root.session === s && unknownThere(s)
+  if (unknown) {
+    excluded.push(
+      'the process: a socket that is closed sends FIN, or RST with ACK; a bare RST comes from a host that has no such socket, or from a filter',
+    )
+    if (s.sides[SERVER].lastDataAt > 0)
+      extra.push({
+        kind: 'frames',
+        frames: [s.sides[SERVER].lastDataFrame],
+        says: `${s.server} had answered until ${formatDuration(first.at - s.sides[SERVER].lastDataAt)} before, and did not close`,
+      })
+  }
+  const how = s.ending.lostAfterClose ? 'reused' : unknown ? 'unknown' : 'outstanding'
   return { lost, first, root, culprit, confidence, how, extra, excluded }
 }
 
@@ -263,13 +276,13 @@ function verdict(s: Session, cut: Cut, ctx: RuleContext): Verdict {
     outcome: lost.outcome,
     evidence,
     excluded: [...cut.excluded, ...networkExcluded(s), ...killExcluded(s, ctx)],
-    remedy: cut.how === 'reused' ? REUSED : OUTSTANDING,
+    remedy: cut.how === 'reused' ? REUSED : cut.how === 'unknown' ? UNKNOWN : OUTSTANDING,
   }
 }
 
 /** Cuts that met a running command weigh more than those that met an idle connection. */
 const howOf = (all: readonly Verdict[], own: Cut['how']): Cut['how'] =>
-  own === 'reused' && all.some((v) => v.detail['how'] === 'outstanding') ? 'outstanding' : own
+  own === 'unknown' ? own : own === 'reused' && all.some((v) => v.detail['how'] === 'outstanding') ? 'outstanding' : own
 
 /** What the server said without being asked right before it closed. */
 function errorBefore(first: FirstClose, s: Session): ErrorFact | null {
@@ -296,6 +309,8 @@ function title(
   const said = serverError === null ? '' : ` (error ${serverError.code})`
   const verb = all.every((v) => v.detail['close'] === 'rst') ? 'reset' : 'closed'
   const whoCapital = who[0]!.toUpperCase() + who.slice(1)
+  if (how === 'unknown')
+    return `${culprit.address} no longer knew ${n === 1 ? 'a connection' : `${n} connections`} and reset ${n === 1 ? 'it' : 'them'}: its address moved, it was restarted, or a filter answered; ${lostWords} lost`
   if (how === 'reused')
     return `${whoCapital} ${verb} ${n === 1 ? 'a connection' : `${n} connections`} while idle${said}; ${lostWords} sent afterwards ${lost.length === 1 ? 'was' : 'were'} lost`
   const took = all.map((v) => v.evidence.find((e) => e.kind === 'measure')?.value ?? 0)
@@ -320,6 +335,21 @@ const OUTSTANDING = [
   {
     text: 'Read the log of the process that closed, at the second of the close',
     config: 'MySQL: SET PERSIST log_error_verbosity=3',
+  },
+]
+const UNKNOWN = [
+  {
+    text: 'See whether the address went to another host at that time (failover, keepalived, a cloud address), or the host was restarted',
+    config:
+      'logs of the cluster manager; ip neigh on the client: another hardware address; connection ids that begin anew',
+  },
+  {
+    text: 'Or whether a filter on that host rejects established connections',
+    config: 'iptables-save | grep tcp-reset; nft list ruleset',
+  },
+  {
+    text: 'Let the pool check connections before use; the request never reached the server and can be repeated',
+    config: '',
   },
 ]
 const REUSED = [
