@@ -65,10 +65,11 @@ export function clientClose(s: Session, fleet: Fleet): ClientClose | null {
     // A proxy that closes its server leg follows its client, or acts by itself: only the first is the application's doing.
     const left = front?.ending.first
     if (left == null || left.by !== CLIENT || left.at > first.at || first.at - left.at > PROXY_FOLLOWS)
-      return first.outstanding === null ? idle(s, first, fleet, front) : null
+      return first.outstanding === null && !quitHidden(s, first) ? idle(s, first, fleet, front) : null
   }
   const waiting = waitingFor(s, first)
-  if (waiting === null) return idle(s, first, fleet, front)
+  if (waiting === null) return quitHidden(s, first) ? null : idle(s, first, fleet, front)
+  if (answerHidden(s, waiting, first)) return null
   // A request that the network swallowed was lost before the client gave up.
   if (waiting.outcome === 'not-delivered' && s.sides[CLIENT].retransmissionsUnanswered > 0) return null
   // The client still closes, but its answers, sent again and again, do not reach it: the path is at fault.
@@ -129,7 +130,8 @@ function idle(s: Session, first: FirstClose, fleet: Fleet, front: Session | null
     .clientClosesNear(s.clientIp, first.at, SAME_EXIT)
     .filter((t) => t !== s && !t.ending.quit && established(t))
   // An open transaction is rolled back by the server: no orderly program leaves like this.
-  const reading = first.inTransaction && !fleet.isProxy(s.clientIp) ? 'vanished' : 'no-quit'
+  const whole = s.sides[CLIENT].lostBytes + s.sides[SERVER].lostBytes === 0
+  const reading = first.inTransaction && whole && !fleet.isProxy(s.clientIp) ? 'vanished' : 'no-quit'
   return {
     first,
     waiting: null,
@@ -145,6 +147,19 @@ function idle(s: Session, first: FirstClose, fleet: Fleet, front: Session | null
     reading,
     front,
   }
+}
+
+/** The capture lost bytes between the client’s last word and its close: COM_QUIT, perhaps. */
+function quitHidden(s: Session, first: FirstClose): boolean {
+  const side = s.sides[CLIENT]
+  return side.lostBytes > 0 && side.lostFrame > first.lastClientDataFrame
+}
+
+/** The capture lost what either side said behind the command: its answer, or COM_QUIT; or the server had closed before. */
+function answerHidden(s: Session, waiting: CommandFact, first: FirstClose): boolean {
+  const [c, v] = s.sides
+  if ((c.lostBytes > 0 && c.lostFrame > waiting.frame) || (v.lostBytes > 0 && v.lostFrame > waiting.frame)) return true
+  return c.lostBytes + v.lostBytes > 0 && v.finFrame > 0 && v.finFrame < first.frame
 }
 
 /** The login had been finished, or the session was well under way when the capture began. */

@@ -31,14 +31,15 @@ class Processes {
   constructor(fleet: Fleet) {
     for (const s of fleet.sessions) {
       if (s.mysql === null && s.tls === null) continue
-      const key = keyOf(s)
-      const c = this.byClient.get(key)
-      if (c === undefined) this.byClient.set(key, { sessions: [s], latest: [] })
-      else c.sessions.push(s)
+      for (const key of new Set([keyOf(s), hostOf(s)])) {
+        const c = this.byClient.get(key)
+        if (c === undefined) this.byClient.set(key, { sessions: [s], latest: [] })
+        else c.sessions.push(s)
+      }
       const first = s.ending.first
       if (first?.by !== CLIENT || s.ending.quit || first.outstanding === null) continue
       append(this.waits, s.clientIp, { waited: first.at - first.outstanding.at, at: first.at, session: s })
-      this.gaveUp.set(key, Math.min(this.gaveUp.get(key) ?? first.at, first.at))
+      this.gaveUp.set(keyOf(s), Math.min(this.gaveUp.get(keyOf(s)) ?? first.at, first.at))
     }
     for (const c of this.byClient.values()) {
       c.sessions.sort((a, b) => a.startAt - b.startAt)
@@ -104,9 +105,13 @@ export function pidOf(s: Session): string | null {
   return pid === '1' ? null : pid
 }
 
+/** The host, where nothing is known of the program either: the login was not seen. */
+const hostOf = (s: Session): string => `${s.input} ${s.clientIp}`
+
 /** The process, or where it is unknown the program, that a session belongs to. */
 function keyOf(s: Session): string {
-  const a = s.mysql?.login?.attributes ?? {}
+  if (s.mysql?.login == null) return hostOf(s)
+  const a = s.mysql.login.attributes
   return `${s.input} ${s.clientIp} ${a['_client_name'] ?? ''} ${a['program_name'] ?? ''} ${pidOf(s) ?? ''}`
 }
 

@@ -2,7 +2,7 @@
  * What one session says about a close after silence: whether it is one, how long the silence was, what was lost to it. Facts
  * of the session alone; idle-close.ts puts them together.
  */
-import { SERVER } from '../core/direction.ts'
+import { CLIENT, SERVER } from '../core/direction.ts'
 import { type Duration, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
 import type { CommandFact, ErrorFact, Session } from '../session/session.ts'
 import type { IdleDeath } from './idle-clusters.ts'
@@ -20,7 +20,11 @@ const MEASURABLE = 1 * NS_PER_MS
 /** A close by the accepting side after a silence, with nothing outstanding that it can have known of; null when it is none. */
 export function idleDeath(s: Session): IdleDeath | null {
   const first = s.ending.first
-  if (first === null || s.mysql === null || s.ending.quit || first.unsure || !inUse(s)) return null
+  if (first === null || s.mysql === null || s.ending.quit || !inUse(s)) return null
+  // Bytes are missing from the capture: an answer had come at least in part, if the server spoke last.
+  if (first.unsure && first.lastServerDataAt <= first.lastClientDataAt) return null
+  // A reader that takes no more data is not idle: it hangs in the middle of a result.
+  if (s.sides[CLIENT].zeroWindowSince >= 0) return null
   const error = farewellError(s)
   if (error !== null) return { session: s, style: 'err-4031', at: first.at, idle: first.idle }
   if (first.by !== SERVER || otherFarewell(s)) return null

@@ -113,6 +113,8 @@ export function declined(s: Session): RefusedLogin | null {
     s.mysql!.authenticatedFrame > 0
   )
     return null
+  // The answer, or the client’s next word, may be among what the capture lost.
+  if (s.sides[CLIENT].lostBytes + s.sides[SERVER].lostBytes > 0) return null
   if (
     first.lastServerDataAt > auth.at ||
     first.lastClientDataAt > auth.at ||

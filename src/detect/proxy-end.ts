@@ -58,14 +58,42 @@ function endsIn(fleet: Fleet): ProxyEnd[] {
       append(died, process, pair)
       continue
     }
-    if (pair.back === null) continue
+    if (pair.back === null && back !== null) continue
     append(fronts, `${s.input} ${s.serverIp}`, pair)
   }
+  for (const pairs of fronts.values()) joinByMoment(pairs, fleet)
   const out: ProxyEnd[] = []
   for (const [process, pairs] of died)
     out.push({ ip: pairs[0]!.front.serverIp, pairs, from: process.from, until: process.until, process })
-  for (const pairs of fronts.values()) out.push(...ordersAmong(pairs))
+  for (const pairs of fronts.values()) out.push(...ordersAmong(pairs.filter((p) => p.back !== null)))
   return out
+}
+
+/**
+ * Where nothing else joins the legs (a greeting that the snapshot length cut, TLS): as many server legs as front legs closed by the
+ * proxy in one moment. Which is whose stays open; that the proxy closed them all does not.
+ */
+function joinByMoment(pairs: { front: Session; back: Session | null }[], fleet: Fleet): void {
+  const loose = pairs.filter((p) => p.back === null)
+  if (loose.length === 0) return
+  const taken = new Set<Session>()
+  for (const { front } of loose) {
+    const at = front.ending.first!.at
+    const backs = fleet
+      .clientClosesNear(front.serverIp, at, BURST)
+      .filter(
+        (t) =>
+          t.input === front.input &&
+          !t.ending.quit &&
+          (t.mysql !== null || t.synFrame === 0) &&
+          fleet.frontLeg(t) === null,
+      )
+    const fronts = loose.filter((p) => Math.abs(p.front.ending.first!.at - at) <= BURST)
+    if (backs.length !== fronts.length) continue
+    const pair = fronts.find((p) => p.front === front)!
+    pair.back = backs.find((t) => !taken.has(t)) ?? null
+    if (pair.back !== null) taken.add(pair.back)
+  }
 }
 
 /** Groups closed in one moment whose states no timer explains: busy and idle ones, with last activities far apart. */

@@ -8,12 +8,15 @@ import type { CommandFact, Ending, Session } from '../session/session.ts'
 import { productOf } from './describe.ts'
 import type { Fleet } from './fleet.ts'
 import { survivedIdle } from './idle-clusters.ts'
+import { neighbours } from './neighbours.ts'
 import { otherVantages } from './vantages.ts'
 
 type ResetFact = NonNullable<Ending['reset']>
 
 /** A flow is forgotten after a silence; below this something else ended it. */
 export const LONG_SILENCE = 2 * NS_PER_SECOND
+/** No device forgets a flow sooner than this; where only large segments vanish, their size is the better reason until then. */
+export const FORGETS_AFTER = 5 * NS_PER_SECOND
 /** A RST to the first packet after the silence comes at once: within this, or a few round trips. */
 const AT_ONCE = 0.5 * NS_PER_SECOND
 /** Retransmissions without any answer before we call it silence: 1.4 s and more with RFC 6298's first timeouts of Linux. */
@@ -42,7 +45,7 @@ export function forgottenFlow(s: Session, fleet: Fleet): ForgottenFlow | null {
   if (first === null || command === null || reset === null || s.mysql === null || s.ending.quit) return null
   if (first.by !== SERVER || first.how !== 'rst' || reset.frame !== first.frame || command.replyFrame > 0) return null
   if (s.sides[SERVER].finFrame > 0 || command.at > reset.at) return null
-  const idle = idleWithKeepAlives(s, command)
+  const idle = idleWithKeepAlives(s, command) || unseenIdle(s, command, fleet)
   const patience = Math.max(AT_ONCE, 4 * Math.max(0, s.handshakeTimes.toServer))
   if (idle < LONG_SILENCE || reset.at - command.at > patience) return null
   // A socket that dies under a request sends RST with ACK; a bare one comes from whoever knows no such connection.
@@ -155,7 +158,7 @@ export interface SilentLoss {
 /** Packets were sent again and again and nothing came back at all; null when it was not so. */
 export function silentLoss(s: Session, fleet: Fleet): SilentLoss | null {
   if (s.mysql === null || s.sides[CLIENT].segments === 0 || s.sides[SERVER].segments === 0) return null
-  const request = requestLoss(s)
+  const request = requestLoss(s, fleet)
   const found = request ?? answerLoss(s)
   if (found === null) return null
   const elsewhere = otherVantages(s, fleet).find((t) => lacks(t, found)) ?? null
@@ -164,7 +167,7 @@ export function silentLoss(s: Session, fleet: Fleet): SilentLoss | null {
   return { ...found, elsewhere, others }
 }
 
-function requestLoss(s: Session): Omit<SilentLoss, 'elsewhere' | 'others'> | null {
+function requestLoss(s: Session, fleet: Fleet): Omit<SilentLoss, 'elsewhere' | 'others'> | null {
   const command = s.ending.unanswered ?? s.ending.lost
   const side = s.sides[CLIENT]
   const first = s.ending.first
@@ -187,11 +190,11 @@ function requestLoss(s: Session): Omit<SilentLoss, 'elsewhere' | 'others'> | nul
       return null
   }
   // Full segments alone vanish where the path MTU is too small.
-  if (side.smallestUnanswered > LARGE && command.idleBefore < LONG_SILENCE) return null
+  if (side.smallestUnanswered > LARGE && command.idleBefore < FORGETS_AFTER) return null
   return {
     by: CLIENT,
     command,
-    idle: idleWithKeepAlives(s, command),
+    idle: idleWithKeepAlives(s, command) || unseenIdle(s, command, fleet),
     firstAt: command.at,
     frame: command.frame,
     retransmissions: side.retransmissionsUnanswered,
@@ -249,6 +252,16 @@ function idleWithKeepAlives(s: Session, command: CommandFact): Duration {
   const kept = Math.max(s.sides[CLIENT].lastKeepAliveAt, s.sides[SERVER].lastKeepAliveAt)
   const quiet = command.at - command.idleBefore
   return kept > quiet && kept < command.at ? command.at - kept : command.idleBefore
+}
+
+/**
+ * Where the answer before was not read: silence since the server’s last bytes; or, when the request is the first packet of this
+ * connection in the capture, since the capture began, at least.
+ */
+function unseenIdle(s: Session, command: CommandFact, fleet: Fleet): Duration {
+  const spoke = s.sides[SERVER].lastDataAt
+  if (s.sides[SERVER].bytes > 0 && spoke > 0 && spoke < command.at) return command.at - spoke
+  return s.synFrame === 0 && s.firstFrame === command.frame ? command.at - neighbours(fleet).beginOf(s.input) : 0
 }
 
 /** Longest silence on this way, between these two addresses, that was survived, and by how many sessions. */

@@ -22,6 +22,7 @@ const SHORTEST_COMMAND = 5
 /** COM_STMT_CLOSE: as above, with a statement id of four bytes. */
 const STMT_CLOSE = 9
 const CLOSE_NOTIFY = 0
+const TLS12 = 0x0303
 const TLS13 = 0x0304
 /** ClientHello.random, RFC 8446 4.1.2. */
 const RANDOM_BYTES = 32
@@ -90,9 +91,10 @@ export class TlsFactsRecorder implements TlsListener {
     this.helloSeen = true
     if (!h.retryRequest) this.serverHelloFrame = frame
     this.resumed = h.resumed
-    this.version = h.version
-    this.cipher = h.cipher
-    const says = `${versionName(h.version)}, ${cipherName(h.cipher)}`
+    // TLS 1.3 calls itself 1.2 and says so in an extension (RFC 8446 4.2.1), which the snapshot length may have cut off.
+    this.version = h.truncated && h.version === TLS12 ? null : h.version
+    this.cipher = h.truncated && h.cipher === 0 ? null : h.cipher
+    const says = `${this.version === null ? 'TLSv1.2 or later' : versionName(h.version)}, ${cipherName(h.cipher)}`
     this.recorder.trace?.add('tls', SERVER, at, frame, h.retryRequest ? 'HelloRetryRequest' : 'ServerHello', says)
   }
 

@@ -115,7 +115,7 @@ function refusedHeader(s: Session): Mismatch | null {
       first.at - s.startAt > ANSWERS_WITHIN
     )
       return null
-  } else if (login > 0 && login < error.frame && error.code === NOT_ALLOWED && sender(error) === null) return null
+  } else if (login > 0 && login < error.frame && error.code === NOT_ALLOWED && !saysSo(error)) return null
   const evidence: RuleEvidence[] = [
     {
       kind: 'frames',
@@ -157,7 +157,7 @@ function front(s: Session, fleet: Fleet): Mismatch | null {
     return null
   const back = fleet.backLeg(s)
   const behind = back === null ? null : refusedHeader(back)
-  const named = s.mysql.errorFacts.find((e) => sender(e) !== null)
+  const named = s.mysql.errorFacts.find(saysSo)
   if (named !== undefined && fleet.backLeg(s) === null) return saidSo(s, named)
   const error =
     s.mysql.errorFacts.find(
@@ -196,7 +196,8 @@ function front(s: Session, fleet: Fleet): Mismatch | null {
   }
 }
 
-/** MariaDB’s own words for it (10.11): they name who sent the header. */
+/** MariaDB’s own words for it (10.11); they name who sent the header, where the message was captured whole. */
+const saysSo = (e: ErrorFact): boolean => e.code === NOT_ALLOWED && e.message.startsWith('Proxy header is ')
 const sender = (e: ErrorFact): string | null =>
   e.code === NOT_ALLOWED ? (/^Proxy header is not accepted from (\S+)/.exec(e.message)?.[1] ?? null) : null
 
@@ -204,7 +205,7 @@ const sender = (e: ErrorFact): string | null =>
 function saidSo(s: Session, error: ErrorFact): Mismatch {
   return {
     how: 'header-not-accepted',
-    culprit: { role: 'proxy', address: sender(error), product: null },
+    culprit: { role: 'proxy', address: sender(error) ?? s.serverIp, product: null },
     confidence: 'certain',
     root: s,
     error,
