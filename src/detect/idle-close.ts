@@ -73,7 +73,9 @@ export class IdleCloses {
   private readonly closesByProxy = new Map<string, Session[]>()
   /** Sessions that an address closed first, in order of time. */
   private readonly closesByServer = new Map<string, Session[]>()
-  /** The same, by the address that had opened them. */
+  /** Addresses that closed a connection with a command outstanding. */
+  private readonly busyCuts = new Set<string>()
+  /** Sessions that their server closed first, by the address that had opened them. */
   private readonly servedTo = new Map<string, Session[]>()
   /** The latest data that an address sent as a server, and the latest in any other session. */
   private readonly served = new Map<string, { at: number; by: Session; others: number }>()
@@ -87,6 +89,7 @@ export class IdleCloses {
       if (s.ending.first?.by === SERVER && !s.ending.quit) {
         append(this.closesByServer, placeOf(s), s)
         append(this.servedTo, s.clientIp, s)
+        if (s.ending.first.outstanding !== null && !crossed(s)) this.busyCuts.add(placeOf(s))
       }
       if (s.mysql !== null) this.serves(s)
     }
@@ -247,9 +250,14 @@ export class IdleCloses {
     const hidden = culprit.role === 'proxy' && !this.fleet.isProxy(d.session.serverIp)
     // MariaDB resets at wait_timeout and at nothing else that ends an idle connection: KILL, shutdown and crash send FIN.
     const own = culprit.role === 'server' && d.style === 'rst' && flavorOf(d.session, this.fleet) === 'mariadb'
+    // Somebody who kills connections may meet a tenth of a second, too.
+    const tenths = !hidden || !this.cutsBusy(d.session)
     const evenOnce =
       culprit.role === 'proxy'
-        ? Math.max(roundness(d.idle, 0.5 * NS_PER_SECOND, LATE_ONCE), roundness(d.idle, TENTH, LATE_TENTH))
+        ? Math.max(
+            roundness(d.idle, 0.5 * NS_PER_SECOND, LATE_ONCE),
+            tenths ? roundness(d.idle, TENTH, LATE_TENTH) : -1,
+          )
         : roundness(d.idle, NS_PER_SECOND, own ? LATE_OWN : LATE_ONCE)
     // Timers may differ by session (wait_timeout is read at login): a few that lived longer weaken it only.
     if (c.moments >= 2 && c.outlived.length < c.deaths.length) {
@@ -304,6 +312,11 @@ export class IdleCloses {
       if (known && Math.abs(idleOf(t) - idleOf(s)) > Math.max(TOGETHER, idleOf(s) * 0.02)) return true
     }
     return false
+  }
+
+  /** The same address also closed a connection with a command outstanding, whenever it was. */
+  private cutsBusy(s: Session): boolean {
+    return this.busyCuts.has(placeOf(s))
   }
 
   /** Other sessions of the same address go on after `at`. */

@@ -67,6 +67,13 @@ describe('a proxy closed an idle connection', () => {
     expect(f.title).toContain('7.32 s')
   })
 
+  it('greeting and login cut by the snapshot length: both legs all the same', () => {
+    const { front, back } = proxyCloses('3.7s')
+    const j = judge([usedAgain(front, '2s'), back], { snaplen: 96 })
+    expect(j.only(RULE).occurrences.length).toBe(2)
+    expect(j.of('rst-after-query')).toEqual([])
+  })
+
   it('the capture began while it was idle: possible, and no timer is named', () => {
     const { front, back } = legs()
     const busy = legs({ id: 901, port: 40001 })
@@ -123,6 +130,21 @@ describe('stays quiet', () => {
     for (const p of [other.front, other.back]) bystander(p, '25s', 1)
     usedAgain(front, '1s')
     expect(judge([front, back, other.front, other.back]).of(RULE)).toEqual([])
+  })
+
+  it('a tenth of a second where somebody kills connections, busy ones too', () => {
+    const idle = usedAgain(idleOn('10.11.19-MariaDB').wait('3.202s').close('server'), '1s')
+    const busy = idleOn('10.11.19-MariaDB', { client: '10.0.0.1:40001' }).query('SELECT SLEEP(9)').wait('1.1s')
+    expect(judge([idle, busy.close('server')]).of(RULE)).toEqual([])
+  })
+
+  it('a reader that takes no more data hangs, it is not idle', () => {
+    const p = idleOn('10.11.19-MariaDB').query('SELECT * FROM big')
+    p.server.data(new Uint8Array(1000))
+    p.client.ack({ window: 0 })
+    p.wait('4s').miss(1).server.data(new Uint8Array(100))
+    p.server.rst()
+    expect(judge(p).of('idle-timeout-server')).toEqual([])
   })
 
   it('a single close after a silence that is no timer value', () => {

@@ -265,6 +265,30 @@ describe('through a proxy', () => {
   })
 })
 
+describe('a proxy’s timer on a running statement', () => {
+  const story = (wait: '4.002s' | '4.051s') => {
+    const { front, back } = legs()
+    front.wait('1s').query('SELECT SLEEP(9)')
+    together(front, back)
+    back.query('SELECT SLEEP(9)')
+    back.wait(wait).close('client')
+    front.wait(wait).server.fin()
+    return judge([front, back]).only(RULE)
+  }
+
+  it('a tenth of a second, met to the millisecond: named, with the timers to raise', () => {
+    const f = story('4.002s')
+    expect(f.culprit).toMatchObject({ role: 'proxy', address: PROXY_IP })
+    expect(f.detail['timerSeconds']).toBeCloseTo(4, 1)
+    expect(f.title).toContain('a statement had run for 4.00 s')
+    expect(f.remedy.map((r) => r.config).join()).toContain('timeout server')
+  })
+
+  it('any other moment: no timer is named', () => {
+    expect(story('4.051s').detail['timerSeconds']).toBeNull()
+  })
+})
+
 describe('opaque TLS', () => {
   it('FIN by the server with a request outstanding', () => {
     const p = tlsSession().wait('1s').as('request')
@@ -286,6 +310,12 @@ describe('opaque TLS', () => {
 })
 
 describe('stays quiet', () => {
+  it('COM_QUIT in a TLS whose version the snapshot length cut off, answered by FIN of the server', () => {
+    const p = tlsSession().wait('1s')
+    p.client.data(SEALED_QUIT)
+    expectQuiet(judge(p.close('server'), { snaplen: 96 }), RULE)
+  })
+
   it('RST after COM_QUIT', () => {
     const p = working().query('SELECT 1', rows(1)).quit({ fin: false }).as('reset')
     p.server.rst()
