@@ -280,7 +280,7 @@ describe('a proxy’s timer on a running statement', () => {
     const f = story('4.002s')
     expect(f.culprit).toMatchObject({ role: 'proxy', address: PROXY_IP })
     expect(f.detail['timerSeconds']).toBeCloseTo(4, 1)
-    expect(f.title).toContain('a statement had run for 4.00 s')
+    expect(f.title).toContain('after 4.00 s of a running statement')
     expect(f.remedy.map((r) => r.config).join()).toContain('timeout server')
   })
 

@@ -344,7 +344,7 @@ function title(
   const timers = new Set(all.map((v) => v.detail['timerSeconds']))
   const [timer] = timers
   if (timers.size === 1 && typeof timer === 'number')
-    return `${whoCapital} ${verb} ${n === 1 ? 'a connection' : `${n} connections`} on which a statement had run for ${formatDuration(timer * 1e9)}: its timer looks like that; ${lostWords} lost`
+    return `${whoCapital} ${verb} ${n === 1 ? 'a connection' : `${n} connections`} after ${formatDuration(timer * 1e9)} of a running statement, as a timer of its own would; ${lostWords} lost`
   const took = all.map((v) => v.evidence.find((e) => e.kind === 'measure')?.value ?? 0)
   const after = n === 1 ? ` ${formatDuration((took[0] ?? 0) * 1e9)} after the command` : ''
   return `${whoCapital} ${verb} ${n === 1 ? 'a connection' : `${n} connections`} ${all.every((v) => v.command !== null) ? 'with a command outstanding' : 'at once'}${said}${after}; ${lostWords} lost`
