@@ -74,25 +74,19 @@ function endsIn(fleet: Fleet): ProxyEnd[] {
  * proxy in one moment. Which is whose stays open; that the proxy closed them all does not.
  */
 function joinByMoment(pairs: { front: Session; back: Session | null }[], fleet: Fleet): void {
-  const loose = pairs.filter((p) => p.back === null)
-  if (loose.length === 0) return
-  const taken = new Set<Session>()
-  for (const { front } of loose) {
-    const at = front.ending.first!.at
+  const at = (p: { front: Session }): Instant => p.front.ending.first!.at
+  const loose = pairs.filter((p) => p.back === null).sort((a, b) => at(a) - at(b))
+  for (let i = 0; i < loose.length; ) {
+    let j = i + 1
+    while (j < loose.length && at(loose[j]!) - at(loose[i]!) <= BURST) j++
+    const group = loose.slice(i, j)
+    const { serverIp, input } = group[0]!.front
     const backs = fleet
-      .clientClosesNear(front.serverIp, at, BURST)
-      .filter(
-        (t) =>
-          t.input === front.input &&
-          !t.ending.quit &&
-          (t.mysql !== null || t.synFrame === 0) &&
-          fleet.frontLeg(t) === null,
-      )
-    const fronts = loose.filter((p) => Math.abs(p.front.ending.first!.at - at) <= BURST)
-    if (backs.length !== fronts.length) continue
-    const pair = fronts.find((p) => p.front === front)!
-    pair.back = backs.find((t) => !taken.has(t)) ?? null
-    if (pair.back !== null) taken.add(pair.back)
+      .clientClosesNear(serverIp, at(group[0]!), BURST)
+      .filter((t) => t.input === input && !t.ending.quit && (t.mysql !== null || t.synFrame === 0))
+      .filter((t) => fleet.frontLeg(t) === null)
+    if (backs.length === group.length) for (const [k, p] of group.entries()) p.back = backs[k]!
+    i = j
   }
 }
 

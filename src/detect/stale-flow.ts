@@ -3,6 +3,7 @@
  * answered with RST in the other side's name, or with nothing. Facts shared by middlebox-reset and silent-drop.
  */
 import { CLIENT, SERVER } from '../core/direction.ts'
+import { append } from '../core/multimap.ts'
 import { type Duration, type Instant, NS_PER_SECOND } from '../core/time.ts'
 import type { CommandFact, Ending, Session } from '../session/session.ts'
 import { productOf } from './describe.ts'
@@ -65,11 +66,42 @@ export function forgottenFlow(s: Session, fleet: Fleet): ForgottenFlow | null {
  * behind the address is another one (failover), or was restarted.
  */
 function busyForgotten(s: Session, fleet: Fleet, from: Instant, until: Instant): boolean {
-  return fleet.sessions.some((t) => {
-    if (t === s || t.server !== s.server || t.client === s.client || !unknownThere(t)) return false
+  return (facts(fleet).busyUnknown.get(s.server) ?? []).some((t) => {
     const at = t.ending.first!.at
-    return at >= from && at <= until + NS_PER_SECOND && t.ending.lost!.idleBefore < LONG_SILENCE
+    return t.client !== s.client && at >= from && at <= until + NS_PER_SECOND
   })
+}
+
+/** What is asked of the whole run for every forgotten flow, gathered once. */
+interface RunFacts {
+  /** By server endpoint: connections at work that met a bare RST. */
+  busyUnknown: Map<string, Session[]>
+  /** By endpoint of one capture: begin of the first session whose id jumps back, where several servers share the address. */
+  idsJump: Map<string, Instant>
+}
+
+const gathered = new WeakMap<Fleet, RunFacts>()
+
+function facts(fleet: Fleet): RunFacts {
+  let found = gathered.get(fleet)
+  if (found !== undefined) return found
+  found = { busyUnknown: new Map(), idsJump: new Map() }
+  for (const t of fleet.sessions)
+    if (unknownThere(t) && t.ending.lost!.idleBefore < LONG_SILENCE) append(found.busyUnknown, t.server, t)
+  for (const all of fleet.endpoints()) {
+    let highest = 0
+    for (const t of [...all].sort((a, b) => a.startAt - b.startAt)) {
+      const id = t.mysql?.greeting?.connectionId ?? 0
+      // Greetings may cross.
+      if (id > 0 && id < highest - 8) {
+        found.idsJump.set(`${t.input} ${t.server}`, t.startAt)
+        break
+      }
+      highest = Math.max(highest, id)
+    }
+  }
+  gathered.set(fleet, found)
+  return found
 }
 
 /**
@@ -126,15 +158,7 @@ function laterIds(s: Session, fleet: Fleet, quiet: Instant): Session | null | 'r
 
 /** Ids counted up until this session began: one server, and no balancer with several behind it. */
 function counted(s: Session, fleet: Fleet): boolean {
-  let highest = 0
-  for (const t of [...fleet.atEndpointOf(s)].sort((a, b) => a.startAt - b.startAt)) {
-    if (t.startAt > s.startAt) break
-    const id = t.mysql?.greeting?.connectionId ?? 0
-    // Greetings may cross.
-    if (id > 0 && id < highest - 8) return false
-    highest = Math.max(highest, id)
-  }
-  return true
+  return s.startAt < (facts(fleet).idsJump.get(`${s.input} ${s.server}`) ?? Number.POSITIVE_INFINITY)
 }
 
 export interface SilentLoss {

@@ -5,6 +5,7 @@
 import { CLIENT, type Direction, otherSide, SERVER } from '../core/direction.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Instant } from '../core/time.ts'
+import { looksLikeRecordChain } from '../tls/recognise.ts'
 import type { RecognisedBy } from './listener.ts'
 import { proxyHeaderLength } from './messages/proxy-header.ts'
 import {
@@ -127,8 +128,10 @@ export class Recogniser {
       }
       const login = looksLikeLogin(c, 0, c.length)
       if (login === Look.yes) return yes('login', false)
-      const command = looksLikeCommand(c, 0, c.length)
-      const compressed = looksLikeCompressedCommand(c, 0, c.length)
+      // The header of a TLS record is one of a MySQL packet of 197,399 bytes, its length a command byte: the chain of records decides.
+      const sealed = looksLikeRecordChain(c, 0, c.length)
+      const command = sealed ? Look.no : looksLikeCommand(c, 0, c.length)
+      const compressed = !sealed && looksLikeCompressedCommand(c, 0, c.length)
       if (command === Look.yes || compressed) {
         if (this.assumed && !flip) return yes('port', true, compressed)
         const answer = compressed ? answerInside(s) : s.length === 0 ? Look.more : looksLikeAnswer(s, 0, s.length, 1)

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { bystander, idleOn, MARIADB, MYSQL_56, usedAgain } from './idle-stories.ts'
 import { incident, innocent } from './incidents.ts'
-import { err, expectQuiet, judge, measured, rows, SERVER_IP, says } from './kit.ts'
+import { err, expectQuiet, judge, measured, play, rows, SERVER_IP, says } from './kit.ts'
 import { legs, sealedCommand, tlsSession, together } from './stories.ts'
 
 const RULE = 'idle-timeout-server'
@@ -28,6 +28,13 @@ describe('the server closed an idle connection', () => {
     expect(says(j, o, 'fin')).toContain('the first close')
     expect(says(j, o, 'refused')).toContain('RST')
     expect(measured(o, 'idle gap')).toBeCloseTo(7.3, 2)
+  })
+
+  it('error 4031 whose message, and the answer before it, the snapshot length cut', () => {
+    const p = play().connect().login({ serverVersion: '9.7.4-2' }).query('SELECT * FROM user', rows(3))
+    p.wait('3s').unsolicited(farewell).server.fin()
+    const f = judge(usedAgain(p, '2s'), { snaplen: 96 }).only(RULE)
+    expect(f).toMatchObject({ confidence: 'certain', detail: { close: 'err-4031' } })
   })
 
   it('noticed in time: a warning, nothing lost', () => {

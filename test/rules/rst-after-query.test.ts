@@ -316,6 +316,18 @@ describe('stays quiet', () => {
     expectQuiet(judge(p.close('server'), { snaplen: 96 }), RULE)
   })
 
+  it('TLS begun before the capture, whose first record has the length of a command byte', () => {
+    const p = tlsSession()
+    const begin = p.wire.now
+    // 17 03 03 00 1e: read as MySQL, COM_BINLOG_DUMP_GTID of 197,399 bytes.
+    p.wait('1s').client.data(sealedCommand(13))
+    p.server.data(sealedCommand(60))
+    p.wait('5s').client.data(SEALED_QUIT)
+    const j = judge(p.close('server'), { keep: (f) => f.at > begin })
+    expectQuiet(j, RULE)
+    expect(j.session(0).tls).not.toBeNull()
+  })
+
   it('RST after COM_QUIT', () => {
     const p = working().query('SELECT 1', rows(1)).quit({ fin: false }).as('reset')
     p.server.rst()

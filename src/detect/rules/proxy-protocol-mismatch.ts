@@ -147,6 +147,8 @@ function complains(e: ErrorFact, s: Session): boolean {
 
 /** The client's leg of such a connection, with the other leg in hand or without it. */
 function front(s: Session, fleet: Fleet): Mismatch | null {
+  const named = s.mysql?.errorFacts.find(saysSo)
+  if (named !== undefined && s.mysql?.proxyHeader == null && fleet.backLeg(s) === null) return saidSo(s, named)
   if (
     s.mysql === null ||
     s.mysql.greeting === null ||
@@ -157,8 +159,6 @@ function front(s: Session, fleet: Fleet): Mismatch | null {
     return null
   const back = fleet.backLeg(s)
   const behind = back === null ? null : refusedHeader(back)
-  const named = s.mysql.errorFacts.find(saysSo)
-  if (named !== undefined && fleet.backLeg(s) === null) return saidSo(s, named)
   const error =
     s.mysql.errorFacts.find(
       (e) => e.phase === 'auth' && (e.code === 1156 || (e.code === NOT_ALLOWED && elsewhere(e, s))),
