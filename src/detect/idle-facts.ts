@@ -23,6 +23,8 @@ export function idleDeath(s: Session): IdleDeath | null {
   if (first === null || s.mysql === null || s.ending.quit || !inUse(s)) return null
   // Bytes are missing from the capture: an answer had come at least in part, if the server spoke last.
   if (first.unsure && first.lastServerDataAt <= first.lastClientDataAt) return null
+  // The server’s packets alone: its FIN may answer the client’s, or COM_QUIT.
+  if (s.sides[CLIENT].segments === 0) return null
   // A reader that takes no more data is not idle: it hangs in the middle of a result.
   if (s.sides[CLIENT].zeroWindowSince >= 0) return null
   const error = farewellError(s)

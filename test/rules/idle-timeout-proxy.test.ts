@@ -147,6 +147,11 @@ describe('stays quiet', () => {
     expect(judge(p).of('idle-timeout-server')).toEqual([])
   })
 
+  it('a capture of the server’s packets alone: its FIN may answer the client’s', () => {
+    const p = idleOn('10.11.19-MariaDB').wait('5s').close('client')
+    expectQuiet(judge(p, { keep: (f) => f.from === 'server' }), RULE, 'idle-timeout-server')
+  })
+
   it('a single close after a silence that is no timer value', () => {
     const p = idleOn('8.4.3').wait('7.321s')
     p.server.fin()
