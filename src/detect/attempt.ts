@@ -86,7 +86,11 @@ function withoutAnswer(s: Session, first: FirstClose | null, n: Neighbours): Att
           : 'unreachable'
   }
   // Anything but SYNs shows that answers came and were not captured.
-  if (first !== null || s.sides[CLIENT].segments > 1 + s.synRetransmissions || !n.hears(s.input)) return null
+  if (first !== null || s.sides[CLIENT].segments > 1 + s.synRetransmissions) return null
+  // A SYN that its sender repeats and repeats had no answer, even if the capture would not show one.
+  if (s.synRetransmissions < 2 && !n.hears(s.input)) return null
+  // Nor one that is not repeated, where the capture lost frames: its answer may be among them.
+  if (s.synRetransmissions === 0 && n.loses(s.input)) return null
   const watched = n.endOf(s.input) - s.sides[CLIENT].lastAt
   return s.synRetransmissions >= 2 || watched >= UNANSWERED_FOR ? 'unanswered' : null
 }

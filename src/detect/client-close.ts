@@ -6,6 +6,7 @@ import { CLIENT, SERVER } from '../core/direction.ts'
 import { type Duration, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
 import { Command } from '../mysql/commands.ts'
 import type { CommandFact, FirstClose, Session } from '../session/session.ts'
+import { pidOf, processes } from './client-process.ts'
 import type { Fleet, Kill } from './fleet.ts'
 import { hiddenByTls } from './tls-hidden.ts'
 
@@ -23,6 +24,12 @@ export interface ClientClose {
   /** `waited` sits on a timer-like value; `whole`: on whole seconds, which chance meets half as often. */
   round: boolean
   whole: boolean
+  /** Its process, or a program of its name on its host, went on: this session shows it. `pid` when it is the same process id. */
+  goesOn: { session: Session; pid: string | null } | null
+  /** Another connection of the same address that was given up after the same wait, at another moment. */
+  alike: Session | null
+  /** RST while no answer was there to be left unread: a deliberate abort. A process that dies leaves FIN to its kernel. */
+  aborted: boolean
   /** 'timeout', 'vanished' or 'no-quit': the best reading of the above. */
   reading: 'timeout' | 'vanished' | 'no-quit'
   /** Leg towards the application when this one is a proxy's server leg: the close began there. */
@@ -35,6 +42,9 @@ const SAME_EXIT = 20 * NS_PER_MS
 const TIMER_STEP = 500 * NS_PER_MS
 const TIMER_EARLY = 5 * NS_PER_MS
 const TIMER_LATE = 60 * NS_PER_MS
+/** Tenths of a second count only when met within a few milliseconds: chance does so one time in eight. */
+const TENTH = 100 * NS_PER_MS
+const PUNCTUAL = 6 * NS_PER_MS
 /** Below this a close does not look like a timer at all. */
 const SHORTEST_TIMER = 400 * NS_PER_MS
 const KILL_WITHIN = 2 * NS_PER_SECOND
@@ -56,10 +66,11 @@ export function clientClose(s: Session, fleet: Fleet): ClientClose | null {
     // A proxy that closes its server leg follows its client, or acts by itself: only the first is the application's doing.
     const left = front?.ending.first
     if (left == null || left.by !== CLIENT || left.at > first.at || first.at - left.at > PROXY_FOLLOWS)
-      return first.outstanding === null ? idle(s, first, fleet, front) : null
+      return first.outstanding === null && !quitHidden(s, first) ? idle(s, first, fleet, front) : null
   }
   const waiting = waitingFor(s, first)
-  if (waiting === null) return idle(s, first, fleet, front)
+  if (waiting === null) return quitHidden(s, first) ? null : idle(s, first, fleet, front)
+  if (answerHidden(s, waiting, first)) return null
   // A request that the network swallowed was lost before the client gave up.
   if (waiting.outcome === 'not-delivered' && s.sides[CLIENT].retransmissionsUnanswered > 0) return null
   // The client still closes, but its answers, sent again and again, do not reach it: the path is at fault.
@@ -83,14 +94,21 @@ export function clientClose(s: Session, fleet: Fleet): ClientClose | null {
     .clientClosesNear(s.clientIp, first.at, SAME_EXIT)
     .filter((t) => t !== s && !t.ending.quit && established(t))
   const round = looksLikeTimer(waited)
-  const reading =
-    kill !== null
-      ? 'timeout'
-      : together.length > 0 && !sameWait(together, waited)
-        ? 'vanished'
-        : round
-          ? 'timeout'
-          : 'vanished'
+  const known = processes(fleet)
+  const app = front ?? s
+  const going = known.goesOn(app, app.ending.first?.at ?? first.at)
+  const goesOn = going === null ? null : { session: going, pid: pidOf(app) }
+  const alike = waited >= SHORTEST_TIMER ? known.waitedAlike(s, waited, first.at) : null
+  const aborted = first.how === 'rst' && waiting.replyFrame === 0
+  const exit = together.length > 0 && !sameWait(together, waited) && goesOn?.pid == null
+  const timer =
+    round ||
+    looksLikeTimer(waited, TENTH, PUNCTUAL) ||
+    alike !== null ||
+    goesOn !== null ||
+    known.gaveUpBefore(app, first.at) ||
+    (aborted && waited >= SHORTEST_TIMER)
+  const reading = kill !== null ? 'timeout' : exit ? 'vanished' : timer ? 'timeout' : 'vanished'
   return {
     first,
     waiting,
@@ -100,6 +118,9 @@ export function clientClose(s: Session, fleet: Fleet): ClientClose | null {
     together,
     round,
     whole: looksLikeTimer(waited, NS_PER_SECOND),
+    goesOn,
+    alike,
+    aborted,
     reading,
     front,
   }
@@ -110,7 +131,8 @@ function idle(s: Session, first: FirstClose, fleet: Fleet, front: Session | null
     .clientClosesNear(s.clientIp, first.at, SAME_EXIT)
     .filter((t) => t !== s && !t.ending.quit && established(t))
   // An open transaction is rolled back by the server: no orderly program leaves like this.
-  const reading = first.inTransaction && !fleet.isProxy(s.clientIp) ? 'vanished' : 'no-quit'
+  const whole = s.sides[CLIENT].lostBytes + s.sides[SERVER].lostBytes === 0
+  const reading = first.inTransaction && whole && !fleet.isProxy(s.clientIp) ? 'vanished' : 'no-quit'
   return {
     first,
     waiting: null,
@@ -120,9 +142,25 @@ function idle(s: Session, first: FirstClose, fleet: Fleet, front: Session | null
     together,
     round: false,
     whole: false,
+    goesOn: null,
+    alike: null,
+    aborted: false,
     reading,
     front,
   }
+}
+
+/** The capture lost bytes between the client’s last word and its close: COM_QUIT, perhaps. */
+function quitHidden(s: Session, first: FirstClose): boolean {
+  const side = s.sides[CLIENT]
+  return side.lostBytes > 0 && side.lostFrame > first.lastClientDataFrame
+}
+
+/** The capture lost what either side said behind the command: its answer, or COM_QUIT; or the server had closed before. */
+function answerHidden(s: Session, waiting: CommandFact, first: FirstClose): boolean {
+  const [c, v] = s.sides
+  if ((c.lostBytes > 0 && c.lostFrame > waiting.frame) || (v.lostBytes > 0 && v.lostFrame > waiting.frame)) return true
+  return c.lostBytes + v.lostBytes > 0 && v.finFrame > 0 && v.finFrame < first.frame
 }
 
 /** The login had been finished, or the session was well under way when the capture began. */
@@ -149,8 +187,8 @@ function sameWait(together: readonly Session[], waited: Duration): boolean {
 }
 
 /** Timers are set to round values: whole and half seconds. A process that dies does so at any time. */
-function looksLikeTimer(waited: Duration, step: Duration = TIMER_STEP): boolean {
+function looksLikeTimer(waited: Duration, step: Duration = TIMER_STEP, late: Duration = TIMER_LATE): boolean {
   if (waited < SHORTEST_TIMER) return false
-  const over = (waited + TIMER_EARLY) % step
-  return over <= TIMER_LATE + TIMER_EARLY
+  const early = Math.min(TIMER_EARLY, late)
+  return (waited + early) % step <= late + early
 }

@@ -35,12 +35,19 @@ export function acceptingSide(s: Session, fleet: Fleet): Culprit {
   return { role: 'server', address: s.serverIp, product: productOf(s) }
 }
 
+/** Name of a request that could not be read (session/recorder-state.ts). */
+const OPAQUE_NAME = 'TLS record'
+
 /** A command as words: its statement's first keyword serves better than COM_QUERY. */
 export function commandWords(c: CommandFact): string {
   if (c.text === null) return c.name
   const keyword = /^\s*(?:\/\*.*?\*\/\s*)*([A-Za-z]{2,12})/s.exec(c.text)?.[1]
   return keyword === undefined ? c.name : keyword.toUpperCase()
 }
+
+/** What was running, as the subject of a sentence: `SELECT`, or a request that TLS hides. */
+export const runningWords = (c: CommandFact): string =>
+  c.text === null && c.name === OPAQUE_NAME ? 'a request in TLS' : commandWords(c)
 
 /** What the outcome means for whoever wants to try again. */
 export function outcomeWords(c: CommandFact): string {

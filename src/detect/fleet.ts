@@ -60,6 +60,11 @@ export class Fleet {
     return this.killsById.get(connectionId) ?? []
   }
 
+  /** All of them, whatever id they name. */
+  allKills(): Iterable<readonly Kill[]> {
+    return this.killsById.values()
+  }
+
   /**
    * Whether an address forwards MySQL: it accepts MySQL connections and opens some to another endpoint, or it sends PROXY
    * headers. A host that runs its own client against its own server is none. What the user said (--role) wins.

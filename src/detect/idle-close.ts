@@ -25,11 +25,17 @@ import {
   SHORTEST,
   says4031,
 } from './idle-facts.ts'
+import { neighbours } from './neighbours.ts'
 import type { Culprit } from './rule.ts'
 import { otherVantages } from './vantages.ts'
 
 /** How late a timer of whole seconds fires when it is seen once only. */
 const LATE_ONCE = 12 * NS_PER_MS
+/** Timers of proxies are set in milliseconds and meet them: a tenth of a second is met by chance one time in nine. */
+const TENTH = 100 * NS_PER_MS
+const LATE_TENTH = 8 * NS_PER_MS
+/** How late wait_timeout fires on a busy server, where the style of the close already names it. */
+const LATE_OWN = 60 * NS_PER_MS
 /** Closes of one process in one moment. */
 const TOGETHER = 50 * NS_PER_MS
 /** A close on the server leg this long before is another story: proxies that share server legs lose some now and then. */
@@ -67,6 +73,10 @@ export class IdleCloses {
   private readonly closesByProxy = new Map<string, Session[]>()
   /** Sessions that an address closed first, in order of time. */
   private readonly closesByServer = new Map<string, Session[]>()
+  /** Addresses that closed a connection with a command outstanding. */
+  private readonly busyCuts = new Set<string>()
+  /** Sessions that their server closed first, by the address that had opened them. */
+  private readonly servedTo = new Map<string, Session[]>()
   /** The latest data that an address sent as a server, and the latest in any other session. */
   private readonly served = new Map<string, { at: number; by: Session; others: number }>()
 
@@ -76,7 +86,11 @@ export class IdleCloses {
       append(this.byServer, s.server, s)
       this.captureStart.set(s.input, Math.min(this.captureStart.get(s.input) ?? s.startAt, s.startAt))
       if (s.ending.first?.by === CLIENT && !s.ending.quit) append(this.closesByProxy, s.clientIp, s)
-      if (s.ending.first?.by === SERVER && !s.ending.quit) append(this.closesByServer, placeOf(s), s)
+      if (s.ending.first?.by === SERVER && !s.ending.quit) {
+        append(this.closesByServer, placeOf(s), s)
+        append(this.servedTo, s.clientIp, s)
+        if (s.ending.first.outstanding !== null && !crossed(s)) this.busyCuts.add(placeOf(s))
+      }
       if (s.mysql !== null) this.serves(s)
     }
     for (const list of this.closesByServer.values()) list.sort((a, b) => a.ending.first!.at - b.ending.first!.at)
@@ -116,6 +130,7 @@ export class IdleCloses {
     if (behind && idleDeath(back) !== null) return
     if (behind && error === null) return
     const culprit = this.culpritOf(s, death)
+    if (back === null && culprit.role === 'proxy' && error === null && this.passedOn(s)) return
     const reading = this.timerLike(death, cluster, culprit, error)
     if (reading === null) return
     const rule = culprit.role === 'server' ? 'idle-timeout-server' : 'idle-timeout-proxy'
@@ -155,7 +170,7 @@ export class IdleCloses {
       return
     if (lostRequest(s) === null || !s.ending.lostAfterClose || !this.fleet.isProxy(s.serverIp)) return
     const atLeast = first.at - (this.captureStart.get(s.input) ?? first.at)
-    if (atLeast < 2 * SHORTEST || this.busyCloseNear(s) || !this.livesOn(s, first.at)) return
+    if (atLeast < SHORTEST || this.busyCloseNear(s) || !this.livesOn(s, first.at)) return
     const death: IdleDeath = { session: s, style: first.how, at: first.at, idle: atLeast }
     const cluster: IdleCluster = {
       server: s.server,
@@ -169,6 +184,7 @@ export class IdleCloses {
       survived: 0,
       outlived: [],
     }
+    if (this.passedOn(s)) return
     const legs = [s, ...this.closedWith(s)]
     this.add({
       death,
@@ -186,6 +202,7 @@ export class IdleCloses {
   }
 
   private add(v: IdleVerdict): void {
+    if (v.culprit.role === 'proxy') this.withCarriers(v)
     for (const leg of v.legs) {
       const command = lostRequest(leg)
       // A server leg that the proxy closed loses nothing of its own: what was lost is told on the leg where it was sent.
@@ -193,6 +210,22 @@ export class IdleCloses {
     }
     this.verdicts.push(v)
     for (const leg of v.legs) this.bySession.set(leg, v)
+  }
+
+  /**
+   * A proxy that half-closes (HAProxy timeout server) still hands on what the client sends afterwards, and then closes that server
+   * leg: it is known by the statement that it carried, where nothing else joins the legs.
+   */
+  private withCarriers(v: IdleVerdict): void {
+    for (const front of [...v.legs]) {
+      const lost = front.ending.lostAfterClose ? lostRequest(front) : null
+      if (lost === null || !this.fleet.isProxy(front.serverIp)) continue
+      for (const leg of this.fleet.clientClosesNear(front.serverIp, lost.at, PASSES_ON)) {
+        const first = leg.ending.first!
+        if (v.legs.includes(leg) || this.bySession.has(leg) || leg.ending.quit || first.at < lost.at) continue
+        if (this.fleet.frontLeg(leg) === front) v.legs.push(leg)
+      }
+    }
   }
 
   /** Who closed: a proxy, the server, or something in between that no capture shows. */
@@ -215,7 +248,17 @@ export class IdleCloses {
     if (error !== null) return { confidence: 'certain', because: `the server said so: error ${INTERACTION_TIMEOUT}` }
     if (this.busyCloseNear(d.session)) return null
     const hidden = culprit.role === 'proxy' && !this.fleet.isProxy(d.session.serverIp)
-    const evenOnce = roundness(d.idle, culprit.role === 'proxy' ? 0.5 * NS_PER_SECOND : NS_PER_SECOND, LATE_ONCE)
+    // MariaDB resets at wait_timeout and at nothing else that ends an idle connection: KILL, shutdown and crash send FIN.
+    const own = culprit.role === 'server' && d.style === 'rst' && flavorOf(d.session, this.fleet) === 'mariadb'
+    // Somebody who kills connections may meet a tenth of a second, too.
+    const tenths = !hidden || !this.cutsBusy(d.session)
+    const evenOnce =
+      culprit.role === 'proxy'
+        ? Math.max(
+            roundness(d.idle, 0.5 * NS_PER_SECOND, LATE_ONCE),
+            tenths ? roundness(d.idle, TENTH, LATE_TENTH) : -1,
+          )
+        : roundness(d.idle, NS_PER_SECOND, own ? LATE_OWN : LATE_ONCE)
     // Timers may differ by session (wait_timeout is read at login): a few that lived longer weaken it only.
     if (c.moments >= 2 && c.outlived.length < c.deaths.length) {
       return {
@@ -223,11 +266,10 @@ export class IdleCloses {
         because: `${c.deaths.length} closes at ${c.moments} different moments, each after the same silence`,
       }
     }
-    if (evenOnce >= 0 && c.outlived.length === 0) {
+    // wait_timeout may differ by session (interactive_timeout takes its place for interactive clients): others may outlive it.
+    if (evenOnce >= 0 && (c.outlived.length === 0 || own)) {
       // One close proves little; that a proxy closed both its legs, and not the server, is seen.
       const seen = culprit.role === 'proxy' && !hidden && this.backLeg(d.session) !== null
-      // MariaDB resets at wait_timeout and at nothing else that ends an idle connection: KILL, shutdown and crash send FIN.
-      const own = culprit.role === 'server' && d.style === 'rst' && d.session.mysql?.flavor === 'mariadb'
       return {
         confidence: seen || own ? 'likely' : 'possible',
         because: 'the silence before it is a whole timer value to the millisecond',
@@ -272,6 +314,11 @@ export class IdleCloses {
     return false
   }
 
+  /** The same address also closed a connection with a command outstanding, whenever it was. */
+  private cutsBusy(s: Session): boolean {
+    return this.busyCuts.has(placeOf(s))
+  }
+
   /** Other sessions of the same address go on after `at`. */
   private livesOn(s: Session, at: number): boolean {
     const served = this.served.get(placeOf(s))
@@ -295,7 +342,21 @@ export class IdleCloses {
     }
     // A proxy that gives each client its own server connection passes the silence on as it is.
     const alike = near.filter((t) => Math.abs(idleOf(t) - idleOf(s)) <= Math.max(TOGETHER, idleOf(s) * 0.02))
-    return alike.length === 1 ? alike : []
+    if (alike.length === 1) return alike
+    // As many front legs as server legs that went in this moment: which is whose is open, that they belong here is not.
+    const peers = (this.servedTo.get(s.clientIp) ?? []).filter(
+      (t) => t.input === s.input && Math.abs(t.ending.first!.at - at) <= PASSES_ON && this.fleet.frontLeg(t) === null,
+    )
+    return alike.length === peers.length ? alike : []
+  }
+
+  /** A server leg of this proxy, of which nobody knows whose it is, was closed by its server right before: the proxy passed that on. */
+  private passedOn(s: Session): boolean {
+    const at = s.ending.first!.at
+    return (this.servedTo.get(s.serverIp) ?? []).some((t) => {
+      const first = t.ending.first!
+      return t.input === s.input && first.at <= at && at - first.at <= PASSES_ON && this.fleet.frontLeg(t) === null
+    })
   }
 
   /** Server legs that the proxy closed in the same moment as this front leg, where nothing else joins them. */
@@ -312,10 +373,12 @@ export class IdleCloses {
     const alike = near.filter(
       (t) => t.ending.first!.lastServerDataFrame > 0 && Math.abs(idleOf(t) - idleOf(s)) <= TOGETHER,
     )
-    if (alike.length > 0) return alike.length === 1 ? alike : []
+    if (alike.length === 1) return alike
     const fronts = (this.byServer.get(s.server) ?? []).filter(
       (t) => t.ending.first?.by === SERVER && Math.abs(t.ending.first.at - at) <= PASSES_ON,
     )
+    // Which is whose is not known, but all of them went with these front legs.
+    if (alike.length > 0 && alike.length !== near.length) return []
     return near.length === fronts.length ? near : []
   }
 }
@@ -329,6 +392,12 @@ function closedAlong(front: Session, back: Session): boolean {
   if (scramble !== '' && scramble === back.mysql?.greeting?.scramble) return true
   const first = back.ending.first
   return first !== null && first.by === CLIENT && Math.abs(first.at - front.ending.first!.at) <= PASSES_ON
+}
+
+/** What the server is, by this session’s greeting or, where that was not seen, by another of the same endpoint. */
+function flavorOf(s: Session, fleet: Fleet): string {
+  const own = s.mysql?.flavor ?? 'unknown'
+  return own !== 'unknown' ? own : (neighbours(fleet).greeted(s.server)?.mysql?.flavor ?? 'unknown')
 }
 
 /** One address as one capture saw it. */

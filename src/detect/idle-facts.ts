@@ -2,7 +2,7 @@
  * What one session says about a close after silence: whether it is one, how long the silence was, what was lost to it. Facts
  * of the session alone; idle-close.ts puts them together.
  */
-import { SERVER } from '../core/direction.ts'
+import { CLIENT, SERVER } from '../core/direction.ts'
 import { type Duration, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
 import type { CommandFact, ErrorFact, Session } from '../session/session.ts'
 import type { IdleDeath } from './idle-clusters.ts'
@@ -24,7 +24,14 @@ export function idleDeath(s: Session): IdleDeath | null {
   if (first === null || s.mysql === null || s.ending.quit || !inUse(s)) return null
   const error = farewellError(s)
   if (error !== null) return { session: s, style: 'err-4031', at: first.at, idle: first.idle }
-  if (first.unsure || first.by !== SERVER || otherFarewell(s)) return null
+  if (first.by !== SERVER || otherFarewell(s)) return null
+  // Bytes are missing from the capture: an answer had come at least in part, if the server spoke last.
+  if (first.unsure && first.lastServerDataAt <= first.lastClientDataAt) return null
+  // The server’s packets alone, or without the client’s last words: its FIN may answer the client’s, or COM_QUIT.
+  const client = s.sides[CLIENT]
+  if (client.segments === 0 || (client.lostBytes > 0 && client.lostFrame >= first.lastClientDataFrame)) return null
+  // A reader that takes no more data is not idle: it hangs in the middle of a result.
+  if (client.zeroWindowSince >= 0) return null
   if (first.outstanding !== null && !crossed(s)) return null
   const idle = idleOf(s)
   return idle < SHORTEST || first.lastServerDataFrame === 0

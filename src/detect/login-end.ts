@@ -116,6 +116,8 @@ export function declined(s: Session): RefusedLogin | null {
     s.mysql!.resynced > 0
   )
     return null
+  // The answer, or the client’s next word, may be among what the capture lost.
+  if (s.sides[CLIENT].lostBytes + s.sides[SERVER].lostBytes > 0) return null
   if (
     first.lastServerDataAt > auth.at ||
     first.lastClientDataAt > auth.at ||

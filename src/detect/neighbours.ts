@@ -19,8 +19,10 @@ export class Neighbours {
   private readonly opened = new Map<string, Session[]>()
   private readonly accepted = new Map<string, Session[]>()
   private readonly logsIn = new Set<string>()
+  private readonly firstAt = new Map<string, Instant>()
   private readonly lastAt = new Map<string, Instant>()
   private readonly hearsServers = new Set<string>()
+  private readonly lossy = new Set<string>()
   private readonly usual = new Map<string, Duration>()
   private readonly lives = new Map<string, { starts: number[]; ends: number[] }>()
   private readonly startTimes = new Map<string, number[]>()
@@ -31,8 +33,10 @@ export class Neighbours {
       append(this.opened, s.clientIp, s)
       append(this.accepted, s.server, s)
       if (triedToLogIn(s)) this.logsIn.add(s.clientIp)
+      this.firstAt.set(s.input, Math.min(this.firstAt.get(s.input) ?? s.startAt, s.startAt))
       this.lastAt.set(s.input, Math.max(this.lastAt.get(s.input) ?? s.endAt, s.endAt))
       if (s.sides[SERVER].segments > 0) this.hearsServers.add(s.input)
+      if (s.sides[CLIENT].lostBytes + s.sides[SERVER].lostBytes > 0) this.lossy.add(s.input)
       const took = s.handshakeTimes.toServer
       if (took >= 0 && s.synRetransmissions === 0)
         this.usual.set(s.server, Math.min(this.usual.get(s.server) ?? took, took))
@@ -45,9 +49,19 @@ export class Neighbours {
     return this.lastAt.get(input) ?? 0
   }
 
+  /** Time of their first packet: since when one was watched at least. */
+  beginOf(input: string): Instant {
+    return this.firstAt.get(input) ?? 0
+  }
+
   /** Whether the capture holds anything that servers sent; if not, silence of a server says nothing. */
   hears(input: string): boolean {
     return this.hearsServers.has(input)
+  }
+
+  /** Whether the capture lost bytes that their receivers had. */
+  loses(input: string): boolean {
+    return this.lossy.has(input)
   }
 
   /** Whether this client address logs in to MySQL, or tries to, anywhere in the run. */

@@ -33,7 +33,12 @@ export function endVerdict(
     at: first.at,
     cause: `${o.cause} ${end.endpoint}`,
     severity: lost === null && !first.inTransaction ? 'warning' : 'error',
-    confidence: end.refused.length > 0 || end.restart !== null || end.named !== null ? 'likely' : 'possible',
+    confidence:
+      end.asked !== null
+        ? 'certain'
+        : end.refused.length > 0 || end.restart !== null || end.named !== null
+          ? 'likely'
+          : 'possible',
     culprit,
     title: (all) => title(all, end, culprit, o.what),
     detail: {
@@ -58,6 +63,13 @@ function evidenceOf(s: Session, back: Session, end: ProcessEnd): RuleEvidence[] 
   const out: RuleEvidence[] = s.ending.lost === null ? [] : commandEvidence(s.ending.lost)
   out.push(closeEvidence(s, first))
   if (back !== s) out.push({ ...closeEvidence(back, back.ending.first!), of: back })
+  if (end.asked !== null)
+    out.push({
+      kind: 'frames',
+      frames: [end.asked.mysql!.shutdown!.frame],
+      says: `SHUTDOWN sent by ${end.asked.client}, ${formatDuration(end.from - end.asked.mysql!.shutdown!.at)} before the first close`,
+      of: end.asked,
+    })
   if (end.named !== null) {
     const { error, session } = end.named
     out.push({

@@ -23,14 +23,20 @@ export interface ProcessEnd {
   restart: Session | null
   /** An answer that speaks of shutdown (1053, 1077), with its session. */
   named: { error: ErrorFact; session: Session } | null
+  /** The session that told it to stop (SHUTDOWN), null when none was seen. */
+  asked: Session | null
   /** What shows that it was told to stop; null for an end at once. */
-  orderly: 'named' | 'refused-first' | 'in-sequence' | null
+  orderly: 'asked' | 'named' | 'refused-first' | 'in-sequence' | null
 }
 
 /** ER_SERVER_SHUTDOWN, ER_NORMAL_SHUTDOWN, ER_SHUTDOWN_COMPLETE. */
 const SHUTDOWN = new Set([1053, 1077, 1079])
+/** ER_CONNECTION_KILLED: what MariaDB says at its shutdown to those whose statement it interrupts. */
+const KILLED = 1927
 /** A kernel closes the sockets of a dead process in one go; the network between spreads it. */
 const BURST = 20 * NS_PER_MS
+/** From the last answer to the close that belongs to it. */
+const AT_ONCE = 5 * NS_PER_MS
 /** What a process that is told to stop may take from its first close to its last. */
 const WIND_UP = 60 * NS_PER_SECOND
 /** A refusal this long after the closes still belongs to them. */
@@ -83,8 +89,9 @@ function endsOf(fleet: Fleet): Map<Session, ProcessEnd> {
   const known = cache.get(fleet)
   if (known !== undefined) return known
   const found = new Map<Session, ProcessEnd>()
+  const askers = fleet.sessions.filter((s) => s.mysql?.shutdown != null)
   for (const sessions of fleet.endpoints())
-    for (const end of endsAt(sessions)) for (const s of end.closed) found.set(s, end)
+    for (const end of endsAt(sessions, askers)) for (const s of end.closed) found.set(s, end)
   cache.set(fleet, found)
   return found
 }
@@ -101,9 +108,11 @@ interface Endpoint {
   refusals: readonly Session[]
   /** It said somewhere that it was shutting down. */
   named: boolean
+  /** Sessions that told this server to stop. */
+  askers: readonly Session[]
 }
 
-function endpointOf(all: readonly Session[]): Endpoint | null {
+function endpointOf(all: readonly Session[], shutdowns: readonly Session[]): Endpoint | null {
   const cut = all.filter(cutByServer).sort((a, b) => a.ending.first!.at - b.ending.first!.at)
   if (cut.length === 0) return null
   const sessions = [...all].sort((a, b) => a.startAt - b.startAt)
@@ -114,11 +123,20 @@ function endpointOf(all: readonly Session[]): Endpoint | null {
     return latest
   })
   const greeted = sessions.filter((s) => s.mysql?.greeting != null)
-  return { sessions, heard, greeted, cut, refusals: sessions.filter(refused), named: shutdownNamed(cut) !== null }
+  const askers = shutdowns.filter((s) => s.serverIp === all[0]!.serverIp)
+  return {
+    sessions,
+    heard,
+    greeted,
+    cut,
+    refusals: sessions.filter(refused),
+    named: shutdownNamed(cut) !== null,
+    askers,
+  }
 }
 
-function endsAt(all: readonly Session[]): ProcessEnd[] {
-  const e = endpointOf(all)
+function endsAt(all: readonly Session[], shutdowns: readonly Session[]): ProcessEnd[] {
+  const e = endpointOf(all, shutdowns)
   if (e === null) return []
   const { cut } = e
   const out: ProcessEnd[] = []
@@ -142,14 +160,26 @@ function burstEnd(cut: readonly Session[], from: number): number {
  * it said so or refused newcomers meanwhile. Closes that merely follow each other may be timers.
  */
 function woundUp(e: Endpoint, from: number, burst: number): ProcessEnd | null {
-  if (!e.named && e.refusals.length === 0) return null
+  if (!e.named && e.refusals.length === 0 && e.askers.length === 0) return null
   const begin = e.cut[from]!.ending.first!.at
   const limit = Math.min(nextGreeting(e, begin)?.startAt ?? Number.POSITIVE_INFINITY, begin + WIND_UP)
   let i = from + 1
   while (i < e.cut.length && e.cut[i]!.ending.first!.at < limit) i++
   if (i === burst) return null
   const end = judge(e, from, i)
-  return end?.orderly === 'named' || end?.orderly === 'refused-first' ? end : null
+  // MySQL ends running statements with an answer and closes; it lets idle connections live for two seconds more.
+  if (end?.orderly === 'in-sequence' && e.cut.slice(from, burst).some(answeredThenClosed)) return end
+  return end?.orderly === 'named' || end?.orderly === 'asked' || end?.orderly === 'refused-first' ? end : null
+}
+
+/** The server closed right behind an answer of its own, and nobody had said COM_QUIT: neither a timer nor a death. */
+function answeredThenClosed(s: Session): boolean {
+  const first = s.ending.first!
+  return (
+    first.outstanding === null &&
+    first.lastServerDataAt > first.lastClientDataAt &&
+    first.at - first.lastServerDataAt < AT_ONCE
+  )
 }
 
 /** Whether cut[begin, behind) are what a process that ended left behind. */
@@ -165,10 +195,17 @@ function judge(e: Endpoint, begin: number, behind: number): ProcessEnd | null {
   )
   const restart = again !== null && answered - until <= RESTART_WITHIN && idsBeginAnew(e, closed, again) ? again : null
   const named = shutdownNamed(closed)
+  const asked =
+    e.askers.findLast((s) => s.mysql!.shutdown!.at <= from && from - s.mysql!.shutdown!.at <= WIND_UP) ?? null
   const allIdle = closed.every((s) => s.ending.first!.outstanding === null)
   const idle = spread(closed.map((s) => s.ending.first!.silence))
-  if (allIdle && idle < SAME_TIMER && closed.length > 1 && refusedThen.length === 0 && named === null) return null
-  const proven = refusedThen.length > 0 || restart !== null || (named !== null && (closed.length > 1 || again === null))
+  if (allIdle && idle < SAME_TIMER && closed.length > 1 && refusedThen.length === 0 && named === null && asked === null)
+    return null
+  const proven =
+    asked !== null ||
+    refusedThen.length > 0 ||
+    restart !== null ||
+    (named !== null && (closed.length > 1 || again === null))
   // Without any of these: only connections in different states, cut at once, and nobody greeted again.
   const mixed = closed.length > 2 && until - from <= BURST && !allIdle && idle > SAME_TIMER && again === null
   if (!proven && !mixed) return null
@@ -178,11 +215,23 @@ function judge(e: Endpoint, begin: number, behind: number): ProcessEnd | null {
     allIdle &&
     restart === null &&
     named === null &&
+    asked === null &&
     refusedThen[0]!.startAt - until > NS_PER_SECOND
   )
     return null
-  const orderly = orderOf(closed, from, until, refusedThen, named !== null)
-  return { endpoint: closed[0]!.server, closed, from, until, refused: refusedThen, restart, named, orderly }
+  const farewell = named ?? (closed.length > 1 ? said(closed, KILLED) : null)
+  const orderly = asked !== null ? 'asked' : orderOf(closed, from, until, refusedThen, farewell !== null)
+  return {
+    endpoint: closed[0]!.server,
+    closed,
+    from,
+    until,
+    refused: refusedThen,
+    restart,
+    named: farewell,
+    asked,
+    orderly,
+  }
 }
 
 /** Whoever had been there before and hears the server afterwards was not served by a process that ended. */
@@ -228,7 +277,12 @@ function cutByServer(s: Session): boolean {
   const e = s.mysql!.errorFacts.at(-1)
   if (first.unsure && (e === undefined || !SHUTDOWN.has(e.code))) return false
   return (
-    e === undefined || e.phase === 'reply' || e.at > first.at || first.at - e.at > NS_PER_SECOND || SHUTDOWN.has(e.code)
+    e === undefined ||
+    e.phase === 'reply' ||
+    e.at > first.at ||
+    first.at - e.at > NS_PER_SECOND ||
+    SHUTDOWN.has(e.code) ||
+    e.code === KILLED
   )
 }
 
@@ -268,9 +322,11 @@ function idsBeginAnew(e: Endpoint, closed: readonly Session[], again: Session): 
   return true
 }
 
-function shutdownNamed(closed: readonly Session[]): ProcessEnd['named'] {
+const shutdownNamed = (closed: readonly Session[]): ProcessEnd['named'] => said(closed, ...SHUTDOWN)
+
+function said(closed: readonly Session[], ...codes: readonly number[]): ProcessEnd['named'] {
   for (const session of closed) {
-    const error = session.mysql!.errorFacts.findLast((e) => SHUTDOWN.has(e.code))
+    const error = session.mysql!.errorFacts.findLast((e) => codes.includes(e.code))
     if (error !== undefined && Math.abs(session.ending.first!.at - error.at) <= NS_PER_SECOND) return { error, session }
   }
   return null

@@ -58,14 +58,36 @@ function endsIn(fleet: Fleet): ProxyEnd[] {
       append(died, process, pair)
       continue
     }
-    if (pair.back === null) continue
+    if (pair.back === null && back !== null) continue
     append(fronts, `${s.input} ${s.serverIp}`, pair)
   }
+  for (const pairs of fronts.values()) joinByMoment(pairs, fleet)
   const out: ProxyEnd[] = []
   for (const [process, pairs] of died)
     out.push({ ip: pairs[0]!.front.serverIp, pairs, from: process.from, until: process.until, process })
-  for (const pairs of fronts.values()) out.push(...ordersAmong(pairs))
+  for (const pairs of fronts.values()) out.push(...ordersAmong(pairs.filter((p) => p.back !== null)))
   return out
+}
+
+/**
+ * Where nothing else joins the legs (a greeting that the snapshot length cut, TLS): as many server legs as front legs closed by the
+ * proxy in one moment. Which is whose stays open; that the proxy closed them all does not.
+ */
+function joinByMoment(pairs: { front: Session; back: Session | null }[], fleet: Fleet): void {
+  const at = (p: { front: Session }): Instant => p.front.ending.first!.at
+  const loose = pairs.filter((p) => p.back === null).sort((a, b) => at(a) - at(b))
+  for (let i = 0; i < loose.length; ) {
+    let j = i + 1
+    while (j < loose.length && at(loose[j]!) - at(loose[i]!) <= BURST) j++
+    const group = loose.slice(i, j)
+    const { serverIp, input } = group[0]!.front
+    const backs = fleet
+      .clientClosesNear(serverIp, at(group[0]!), BURST)
+      .filter((t) => t.input === input && !t.ending.quit && (t.mysql !== null || t.synFrame === 0))
+      .filter((t) => fleet.frontLeg(t) === null)
+    if (backs.length === group.length) for (const [k, p] of group.entries()) p.back = backs[k]!
+    i = j
+  }
 }
 
 /** Groups closed in one moment whose states no timer explains: busy and idle ones, with last activities far apart. */

@@ -24,16 +24,16 @@ const wayCache = new WeakMap<Fleet, ReadonlyMap<string, readonly Duration[]>>()
 
 /**
  * Whether the server went on after a session's end: a later connection has a higher connection id, or an earlier one still
- * heard it. 'restarted' when ids began anew; null when nobody can tell.
+ * heard it. 'restarted' when ids began anew, after its end or, where that is sooner, after `since`; null when nobody can tell.
  */
-export function serverAfter(s: Session, fleet: Fleet): Session | null | 'restarted' {
+export function serverAfter(s: Session, fleet: Fleet, since: Instant): Session | null | 'restarted' {
   const id = s.mysql?.greeting?.connectionId ?? 0
   if (id === 0) return null
   const end = s.ending.first?.at ?? s.endAt
   const g = greeted(fleet.atEndpointOf(s))
-  const later = firstAfter(g.byStart, end)
-  if (later < g.byStart.length) {
-    if (g.least[later]! < id) return 'restarted'
+  const anew = firstAfter(g.byStart, Math.min(since, end))
+  if (anew < g.byStart.length && g.least[anew]! < id) return 'restarted'
+  if (firstAfter(g.byStart, end) < g.byStart.length) {
     const last = g.byStart.at(-1)!
     if (last !== s && idOf(last) > id) return last
   }

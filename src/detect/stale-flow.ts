@@ -3,10 +3,12 @@
  * answered with RST in the other side's name, or with nothing. Facts shared by middlebox-reset and silent-drop.
  */
 import { CLIENT, SERVER } from '../core/direction.ts'
+import { append } from '../core/multimap.ts'
 import { type Duration, type Instant, NS_PER_SECOND } from '../core/time.ts'
 import type { CommandFact, Ending, Session } from '../session/session.ts'
 import { productOf } from './describe.ts'
 import type { Fleet } from './fleet.ts'
+import { neighbours } from './neighbours.ts'
 import { onSameHost, serverAfter } from './same-path.ts'
 import { otherVantages } from './vantages.ts'
 
@@ -14,6 +16,8 @@ type ResetFact = NonNullable<Ending['reset']>
 
 /** A flow is forgotten after a silence; below this something else ended it. */
 export const LONG_SILENCE = 2 * NS_PER_SECOND
+/** No device forgets a flow sooner than this; where only large segments vanish, their size is the better reason until then. */
+export const FORGETS_AFTER = 5 * NS_PER_SECOND
 /** A RST to the first packet after the silence comes at once: within this, or a few round trips. */
 const AT_ONCE = 0.5 * NS_PER_SECOND
 /** Retransmissions without any answer before we call it silence: 1.4 s and more with RFC 6298's first timeouts of Linux. */
@@ -42,7 +46,7 @@ export function forgottenFlow(s: Session, fleet: Fleet): ForgottenFlow | null {
   if (first === null || command === null || reset === null || s.mysql === null || s.ending.quit) return null
   if (first.by !== SERVER || first.how !== 'rst' || reset.frame !== first.frame || command.replyFrame > 0) return null
   if (s.sides[SERVER].finFrame > 0 || command.at > reset.at) return null
-  const idle = idleWithKeepAlives(s, command)
+  const idle = idleWithKeepAlives(s, command) || unseenIdle(s, command, fleet)
   const patience = Math.max(AT_ONCE, 4 * Math.max(0, s.handshakeTimes.toServer))
   if (idle < LONG_SILENCE || reset.at - command.at > patience) return null
   // A socket that dies under a request sends RST with ACK; a bare one comes from whoever knows no such connection.
@@ -50,9 +54,78 @@ export function forgottenFlow(s: Session, fleet: Fleet): ForgottenFlow | null {
   if (reset.ackFlag && odd.length === 0) return null
   const elsewhere =
     otherVantages(s, fleet).find((t) => t.ending.resetCount === 0 && t.sides[SERVER].segments > 0) ?? null
-  const later = serverAfter(s, fleet)
+  const quiet = command.at - idle
+  const later = serverAfter(s, fleet, counted(s, fleet) ? quiet : Number.POSITIVE_INFINITY)
   if (later === 'restarted' && elsewhere === null) return null
+  // The host has lost busy connections too: then it was not this one's silence that made it forget.
+  if (busyForgotten(s, fleet, command.at - idle, reset.at)) return null
   return { command, idle, reset, odd, elsewhere, serverWentOn: later === 'restarted' ? null : later }
+}
+
+/**
+ * A connection to the same address that had just been at work met a bare RST as well, since this one fell silent: the host
+ * behind the address is another one (failover), or was restarted.
+ */
+function busyForgotten(s: Session, fleet: Fleet, from: Instant, until: Instant): boolean {
+  return (facts(fleet).busyUnknown.get(s.server) ?? []).some((t) => {
+    const at = t.ending.first!.at
+    return t.client !== s.client && at >= from && at <= until + NS_PER_SECOND
+  })
+}
+
+/** What is asked of the whole run for every forgotten flow, gathered once. */
+interface RunFacts {
+  /** By server endpoint: connections at work that met a bare RST. */
+  busyUnknown: Map<string, Session[]>
+  /** By endpoint of one capture: begin of the first session whose id jumps back, where several servers share the address. */
+  idsJump: Map<string, Instant>
+}
+
+const gathered = new WeakMap<Fleet, RunFacts>()
+
+function facts(fleet: Fleet): RunFacts {
+  let found = gathered.get(fleet)
+  if (found !== undefined) return found
+  found = { busyUnknown: new Map(), idsJump: new Map() }
+  for (const t of fleet.sessions)
+    if (unknownThere(t) && t.ending.lost!.idleBefore < LONG_SILENCE) append(found.busyUnknown, t.server, t)
+  for (const all of fleet.endpoints()) {
+    let highest = 0
+    for (const t of [...all].sort((a, b) => a.startAt - b.startAt)) {
+      const id = t.mysql?.greeting?.connectionId ?? 0
+      // Greetings may cross.
+      if (id > 0 && id < highest - 8) {
+        found.idsJump.set(`${t.input} ${t.server}`, t.startAt)
+        break
+      }
+      highest = Math.max(highest, id)
+    }
+  }
+  gathered.set(fleet, found)
+  return found
+}
+
+/**
+ * A request met a bare RST although the accepting side had never closed: no process did that, since a socket that is closed
+ * sends FIN, or RST with ACK; a host without such a socket answers like this (RFC 9293 3.10.7.1), and so does a filter.
+ */
+export function unknownThere(s: Session): boolean {
+  const { first, lost, reset } = s.ending
+  return (
+    first !== null &&
+    lost !== null &&
+    reset !== null &&
+    first.by === SERVER &&
+    first.how === 'rst' &&
+    reset.frame === first.frame &&
+    !reset.ackFlag &&
+    !s.ending.quit &&
+    !first.unsure &&
+    lost.replyFrame === 0 &&
+    lost.outcome === 'not-delivered' &&
+    lost.at <= reset.at &&
+    s.sides[SERVER].finFrame === 0
+  )
 }
 
 /** What tells a forged RST from one of the server's kernel: time to live, IP id, and an answer faster than the way there and back. */
@@ -67,6 +140,11 @@ function oddities(s: Session, r: ResetFact, command: CommandFact): string[] {
     )
   if (r.ackFlag && r.seqDelta !== 0) out.push(`its sequence number is ${r.seqDelta} off`)
   return out
+}
+
+/** Ids counted up until this session began: one server, and no balancer with several behind it. */
+function counted(s: Session, fleet: Fleet): boolean {
+  return s.startAt < (facts(fleet).idsJump.get(`${s.input} ${s.server}`) ?? Number.POSITIVE_INFINITY)
 }
 
 export interface SilentLoss {
@@ -90,7 +168,7 @@ export interface SilentLoss {
 /** Packets were sent again and again and nothing came back at all; null when it was not so. */
 export function silentLoss(s: Session, fleet: Fleet): SilentLoss | null {
   if (s.mysql === null || s.sides[CLIENT].segments === 0 || s.sides[SERVER].segments === 0) return null
-  const request = requestLoss(s)
+  const request = requestLoss(s, fleet)
   const found = request ?? answerLoss(s)
   if (found === null) return null
   const elsewhere = otherVantages(s, fleet).find((t) => lacks(t, found)) ?? null
@@ -105,7 +183,7 @@ function aliveMeanwhile(s: Session, found: { firstAt: Instant; until: Instant },
   return null
 }
 
-function requestLoss(s: Session): Omit<SilentLoss, 'elsewhere' | 'others'> | null {
+function requestLoss(s: Session, fleet: Fleet): Omit<SilentLoss, 'elsewhere' | 'others'> | null {
   const command = s.ending.unanswered ?? s.ending.lost
   const side = s.sides[CLIENT]
   const first = s.ending.first
@@ -128,11 +206,11 @@ function requestLoss(s: Session): Omit<SilentLoss, 'elsewhere' | 'others'> | nul
       return null
   }
   // Full segments alone vanish where the path MTU is too small.
-  if (side.smallestUnanswered > LARGE && command.idleBefore < LONG_SILENCE) return null
+  if (side.smallestUnanswered > LARGE && command.idleBefore < FORGETS_AFTER) return null
   return {
     by: CLIENT,
     command,
-    idle: idleWithKeepAlives(s, command),
+    idle: idleWithKeepAlives(s, command) || unseenIdle(s, command, fleet),
     firstAt: command.at,
     frame: command.frame,
     retransmissions: side.retransmissionsUnanswered,
@@ -190,6 +268,16 @@ function idleWithKeepAlives(s: Session, command: CommandFact): Duration {
   const kept = Math.max(s.sides[CLIENT].lastKeepAliveAt, s.sides[SERVER].lastKeepAliveAt)
   const quiet = command.at - command.idleBefore
   return kept > quiet && kept < command.at ? command.at - kept : command.idleBefore
+}
+
+/**
+ * Where the answer before was not read: silence since the server’s last bytes; or, when the request is the first packet of this
+ * connection in the capture, since the capture began, at least.
+ */
+function unseenIdle(s: Session, command: CommandFact, fleet: Fleet): Duration {
+  const spoke = s.sides[SERVER].lastDataAt
+  if (s.sides[SERVER].bytes > 0 && spoke > 0 && spoke < command.at) return command.at - spoke
+  return s.synFrame === 0 && s.firstFrame === command.frame ? command.at - neighbours(fleet).beginOf(s.input) : 0
 }
 
 export const serverName = (s: Session): string => `${productOf(s) ?? 'the server'} ${s.serverIp}`

@@ -128,10 +128,10 @@ export class Recogniser {
       }
       const login = looksLikeLogin(c, 0, c.length)
       if (login === Look.yes) return yes('login', false)
-      // Short TLS records (COM_QUIT and COM_PING in TLS 1.3: 17 03 03 00 16) would pass for the beginning of a long command.
-      const records = looksLikeRecordChain(c, 0, c.length)
-      const command = records ? Look.no : looksLikeCommand(c, 0, c.length)
-      const compressed = !records && looksLikeCompressedCommand(c, 0, c.length)
+      // The header of a TLS record is one of a MySQL packet of 197,399 bytes, its length a command byte: the chain of records decides.
+      const sealed = looksLikeRecordChain(c, 0, c.length)
+      const command = sealed ? Look.no : looksLikeCommand(c, 0, c.length)
+      const compressed = !sealed && looksLikeCompressedCommand(c, 0, c.length)
       if (command === Look.yes || compressed) {
         if (this.assumed && !flip) return yes('port', true, compressed)
         const answer = compressed ? answerInside(s) : s.length === 0 ? Look.more : looksLikeAnswer(s, 0, s.length, 1)

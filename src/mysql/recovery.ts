@@ -63,7 +63,9 @@ export class Recovery {
     if (c.phase !== Phase.command) {
       if (!answerBegins(buf, start, end, -1) && !errAlone(buf, start, end)) return false
     } else if (awaited && side.answering) {
+      // An ERR with sequence id 0 answers nothing: the server’s farewell (4031), after a result of which the end is missing.
       if (resultGoesOn(buf, start, end)) side.resumeRows()
+      else if (errAlone(buf, start, end) && buf[start + 3] === 0) this.lostAnswers(0)
       else return false
     } else if (awaited && answerBegins(buf, start, end, c.queue.expected)) {
       c.server.mode = Mode.messages

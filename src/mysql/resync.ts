@@ -34,8 +34,17 @@ export function answerBegins(b: Uint8Array, start: number, end: number, id: numb
 /** Whether an ERR that nobody asked for is all of buf[start, end). */
 export function errAlone(b: Uint8Array, start: number, end: number): boolean {
   if (looksLikeErr(b, start, end, false) !== Look.yes) return false
-  return (b[start]! | (b[start + 1]! << 8) | (b[start + 2]! << 16)) + 4 === end - start
+  const whole = (b[start]! | (b[start + 1]! << 8) | (b[start + 2]! << 16)) + 4
+  // Cut by a snapshot length: code and SQLSTATE are there (manual: ERR_Packet), the message is not.
+  return (
+    whole === end - start ||
+    (whole > end - start && whole < ERR_AT_MOST && end - start >= ERR_HEAD && b[start + 7] === 0x23)
+  )
 }
+
+/** Header, 0xff, code, '#', SQLSTATE: what an ERR must show when its message is cut; and the longest one (MYSQL_ERRMSG_SIZE 512). */
+const ERR_HEAD = 13
+const ERR_AT_MOST = 600
 
 /** Packets that must follow each other before a chain is believed when it does not end with the segment. */
 const CHAIN = 4

@@ -209,6 +209,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       errors: r.errorCounts.length < 2 ? r.errorCounts : [...r.errorCounts].sort((a, b) => a.code - b.code),
       errorFacts: r.errorFacts,
       kills: r.kills,
+      shutdown: r.shutdown,
       lastStatusFlags: r.statusFlags,
       outOfOrder: r.outOfOrders,
       overlaps: r.overlaps,

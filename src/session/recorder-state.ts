@@ -107,6 +107,7 @@ export abstract class RecorderState {
   errorCounts: readonly { code: number; count: number; message: string }[] = NOTHING
   errorFacts: readonly ErrorFact[] = NOTHING
   kills: readonly KillFact[] = NOTHING
+  shutdown: MysqlFacts['shutdown'] = null
   unreadables: readonly { dir: Direction; what: string; frame: number }[] = NOTHING
   notes: readonly string[] = NOTHING
   outOfOrders: MysqlFacts['outOfOrder'] = IN_ORDER
@@ -314,10 +315,11 @@ export abstract class RecorderState {
     if (this.kills.length < KILLS_KEPT) this.kills = [...this.kills, { connectionId, query, at, frame }]
   }
 
-  /** The command in flight was answered by an error: a KILL that the server refused has killed nobody. */
+  /** The command in flight was answered by an error: a KILL or SHUTDOWN that the server refused has ended nobody. */
   protected killRefused(code: number): void {
     if (this.inFlight === 0 || KILLED_ITSELF.has(code)) return
     const sentAt = this.rows.numbers[this.row * NUMBERS + AT]!
+    if (this.shutdown?.at === sentAt) this.shutdown = null
     if (this.kills.some((k) => k.at === sentAt)) this.kills = this.kills.filter((k) => k.at !== sentAt)
   }
 }

@@ -32,7 +32,7 @@ import {
   NUMBERS,
 } from './hot.ts'
 import { RecordBurst, replied, spoke, validated } from './idle-times.ts'
-import { readKill } from './kill-statement.ts'
+import { isShutdown, readKill } from './kill-statement.ts'
 import { hasText, IN_ORDER, NO_OVERLAPS, namesStatement, OPAQUE, RecorderState } from './recorder-state.ts'
 import type { ErrorFact } from './session.ts'
 import { rememberText } from './statement-store.ts'
@@ -223,8 +223,12 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
         this.textOf = this.pushed
         const kill = readKill(buf, start, end)
         if (kill !== null) this.kill(kill.connectionId, kill.query, at, frame)
+        else if (isShutdown(buf, start, end)) this.shutdown = { at, frame }
         break
       }
+      case Command.COM_SHUTDOWN:
+        this.shutdown = { at, frame }
+        break
       case Command.COM_STMT_PREPARE:
         if (!rememberText(this.rows, this.row, buf, start, end, argumentLength))
           this.statements.rememberLong(buf, start, end)
@@ -346,7 +350,7 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
     // COM_CHANGE_USER is answered in the words of a login.
     if (phase !== 'reply' && !(phase === 'auth' && this.inFlight > 0 && this.oldestOp === Command.COM_CHANGE_USER))
       return
-    if (this.kills.length > 0) this.killRefused(code)
+    if (this.kills.length > 0 || this.shutdown !== null) this.killRefused(code)
     replied(this.rows, this.row, at)
     if (this.awaiting !== null) {
       this.awaiting.outcome = 'answered'

@@ -197,6 +197,8 @@ export interface MysqlFacts {
   /** The first and the last few errors in full. */
   errorFacts: readonly ErrorFact[]
   kills: readonly KillFact[]
+  /** It told the server to shut down (SHUTDOWN, COM_SHUTDOWN) and was not refused; null if not. */
+  shutdown: { at: Instant; frame: number } | null
   lastStatusFlags: number
   /** Packets whose sequence id was not the one expected: the first of them. */
   outOfOrder: { count: number; dir: Direction; at: Instant; frame: number; expected: number; got: number }

@@ -109,6 +109,62 @@ describe('the client gave up on a running statement', () => {
     expect(j.of('client-vanished')).toEqual([])
   })
 
+  it('any wait, when the same process goes on: it did not die', () => {
+    const p = working().query('SELECT SLEEP(99)').wait('2.64s').as('fin').close('client')
+    const next = working({ client: '10.0.0.1:40001', at: '2026-01-01T00:00:09Z' })
+      .as('later')
+      .query('SELECT 1', rows(1))
+    const j = judge([p, next.quit()])
+    const f = j.only(RULE)
+    expect(f).toMatchObject({ confidence: 'likely', detail: { waitedSeconds: 2.64 } })
+    expect(
+      f.occurrences[0]!.evidence.some((e) => e.kind === 'frames' && e.says?.includes('process 4711 goes on')),
+    ).toBe(true)
+    expect(j.of('client-vanished')).toEqual([])
+  })
+
+  it('… or a program of the same name on that host, at once; long after, it may be a restart', () => {
+    const login = { attributes: { _client_name: 'Node-MySQL-2' } }
+    const story = (at: string) => {
+      const p = play({ client: '10.0.0.1:40000' }).connect().login(login).query('SELECT SLEEP(99)').wait('1.237s')
+      return judge([p.close('client'), play({ client: '10.0.0.1:40001', at }).connect().login(login).quit()])
+    }
+    expect(story('2026-01-01T00:00:01.700Z').only(RULE).confidence).toBe('possible')
+    expect(story('2026-01-01T00:00:20Z').only('client-vanished').confidence).toBe('possible')
+  })
+
+  it('the same wait twice, at different moments, is a timer whatever its value', () => {
+    const plays = [0, 4].map((i) =>
+      play({ client: `10.0.0.1:4000${i}`, at: `2026-01-01T00:00:0${i}Z` })
+        .connect()
+        .login({ attributes: { _pid: `${100 + i}` } })
+        .query('SELECT SLEEP(99)')
+        .wait('1.83s')
+        .close('client'),
+    )
+    const j = judge(plays)
+    expect(j.only(RULE)).toMatchObject({ confidence: 'likely' })
+    expect(j.only(RULE).occurrences.length).toBe(2)
+  })
+
+  it('a process that has given up before and lived: again, whatever the wait', () => {
+    const early = working().query('SELECT SLEEP(99)').wait('1.237s').close('client')
+    const late = working({ client: '10.0.0.1:40001', at: '2026-01-01T00:00:09Z' })
+    const j = judge([early, late.query('SELECT SLEEP(99)').wait('3.719s').close('client')])
+    expect(
+      j
+        .of(RULE)
+        .flatMap((f) => f.occurrences.map((o) => o.session))
+        .sort(),
+    ).toEqual(['play.pcap:0', 'play.pcap:1'])
+  })
+
+  it('RST with nothing left unread is an abort by choice, at any moment', () => {
+    const p = working().query('SELECT SLEEP(99)').wait('1.237s')
+    p.client.rst()
+    expect(judge(p).only(RULE).confidence).toBe('possible')
+  })
+
   it('through a proxy: the application is the culprit on both legs', () => {
     const { front, back } = legs()
     front.wait('1s').query('SELECT SLEEP(99)')

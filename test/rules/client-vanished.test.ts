@@ -78,6 +78,24 @@ describe('stays quiet', () => {
     expect(j.of(RULE)).toEqual([])
   })
 
+  it('the capture lost what followed the command: an answer, ROLLBACK or COM_QUIT', () => {
+    const answer = working()
+      .query('SELECT SLEEP(9)')
+      .wait('1.237s')
+      .miss(1)
+      .answer(rows(1))
+      .miss(1)
+      .quit({ fin: false })
+    expectQuiet(judge(answer.close('client')), RULE, 'client-timeout', 'client-no-quit')
+    const rollback = working()
+      .query('BEGIN', ok({ status: 3 }))
+      .miss(1)
+      .query('ROLLBACK')
+      .miss(1)
+      .answer(ok())
+    expectQuiet(judge(rollback.wait('1.237s').close('client')), RULE)
+  })
+
   it('a wait on a timer-like value', () => {
     const j = judge(working().query('SELECT SLEEP(9)').wait('3s').close('client'))
     expect(j.of(RULE)).toEqual([])

@@ -1,6 +1,18 @@
 /** connection-killed: KILL seen, KILL named by the server, and what only looks like it. */
 import { describe, expect, it } from 'vitest'
-import { err, expectQuiet, judgeCuts as judge, measured, ok, type Play, rows, SERVER_IP, says, working } from './kit.ts'
+import {
+  err,
+  expectQuiet,
+  judgeCuts as judge,
+  measured,
+  ok,
+  type Play,
+  play,
+  rows,
+  SERVER_IP,
+  says,
+  working,
+} from './kit.ts'
 import { legs, PROXY_IP, together } from './stories.ts'
 
 const RULE = 'connection-killed'
@@ -138,6 +150,33 @@ describe('the server names it', () => {
       .answer(err(1317, '70100', 'Query execution was interrupted'))
       .close('server')
     expect(judge(p).only(RULE)).toMatchObject({ severity: 'error', confidence: 'likely' })
+  })
+})
+
+describe('the id of the victim is not known', () => {
+  const late = (n: number) =>
+    play({ client: `10.0.0.1:4300${n}` }).unseen((q) => q.connect().login({ connectionId: 70 + n }))
+  const killer = () => working({ client: '10.0.0.9:50000', at: '2026-01-01T00:00:01Z' })
+
+  it('begun before the capture: the only one that was closed right after a KILL of nobody else', () => {
+    const victim = late(1).query('SELECT SLEEP(9)')
+    const other = late(2).query('SELECT 1', rows(1))
+    const k = killer()
+    together(victim, other, k)
+    k.as('kill').query('KILL 71', ok()).wait('1s').quit()
+    victim.wait('1ms').close('server')
+    other.wait('3s').query('SELECT 1', rows(1))
+    const f = judge([victim, other, k]).only(RULE)
+    expect(f).toMatchObject({ confidence: 'likely', detail: { connectionId: 71, killedBy: '10.0.0.9:50000' } })
+    expect(f.occurrences.map((o) => o.client)).toEqual(['10.0.0.1:43001'])
+  })
+
+  it('two of them closed in that moment: neither is said to be it', () => {
+    const [a, b, k] = [late(1).query('SELECT SLEEP(9)'), late(2).query('SELECT SLEEP(9)'), killer()]
+    together(a, b, k)
+    k.query('KILL 71', ok()).wait('1s').quit()
+    for (const p of [a, b]) p.wait('1ms').close('server')
+    expect(judge([a, b, k]).of(RULE)).toEqual([])
   })
 })
 

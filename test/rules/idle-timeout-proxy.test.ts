@@ -48,6 +48,13 @@ describe('a proxy closed an idle connection', () => {
     expect(judge(usedAgain(p, '1s')).only(RULE)).toMatchObject({ confidence: 'possible', culprit: { role: 'proxy' } })
   })
 
+  it('… after tenths of a second too, where they are met to the millisecond', () => {
+    expect(judge(usedAgain(idleOn('8.4.3').wait('3.701s').close('server'), '1s')).only(RULE)).toMatchObject({
+      severity: 'error',
+      confidence: 'possible',
+    })
+  })
+
   it('several at different moments need no round value', () => {
     const plays = [0, 4].flatMap((s, i) => {
       const { front, back } = proxyCloses('7.321s', { id: 900 + i, port: 40000 + i, at: `2026-01-01T00:00:0${s}Z` })
@@ -58,6 +65,13 @@ describe('a proxy closed an idle connection', () => {
     expect(f).toMatchObject({ confidence: 'likely', detail: { closes: 2 } })
     expect(f.occurrences.length).toBe(4)
     expect(f.title).toContain('7.32 s')
+  })
+
+  it('greeting and login cut by the snapshot length: both legs all the same', () => {
+    const { front, back } = proxyCloses('3.7s')
+    const j = judge([usedAgain(front, '2s'), back], { snaplen: 96 })
+    expect(j.only(RULE).occurrences.length).toBe(2)
+    expect(j.of('rst-after-query')).toEqual([])
   })
 
   it('the capture began while it was idle: possible, and no timer is named', () => {
@@ -116,6 +130,26 @@ describe('stays quiet', () => {
     for (const p of [other.front, other.back]) bystander(p, '25s', 1)
     usedAgain(front, '1s')
     expect(judge([front, back, other.front, other.back]).of(RULE)).toEqual([])
+  })
+
+  it('a tenth of a second where somebody kills connections, busy ones too', () => {
+    const idle = usedAgain(idleOn('10.11.19-MariaDB').wait('3.202s').close('server'), '1s')
+    const busy = idleOn('10.11.19-MariaDB', { client: '10.0.0.1:40001' }).query('SELECT SLEEP(9)').wait('1.1s')
+    expect(judge([idle, busy.close('server')]).of(RULE)).toEqual([])
+  })
+
+  it('a reader that takes no more data hangs, it is not idle', () => {
+    const p = idleOn('10.11.19-MariaDB').query('SELECT * FROM big')
+    p.server.data(new Uint8Array(1000))
+    p.client.ack({ window: 0 })
+    p.wait('4s').miss(1).server.data(new Uint8Array(100))
+    p.server.rst()
+    expect(judge(p).of('idle-timeout-server')).toEqual([])
+  })
+
+  it('a capture of the server’s packets alone: its FIN may answer the client’s', () => {
+    const p = idleOn('10.11.19-MariaDB').wait('5s').close('client')
+    expectQuiet(judge(p, { keep: (f) => f.from === 'server' }), RULE, 'idle-timeout-server')
   })
 
   it('a single close after a silence that is no timer value', () => {

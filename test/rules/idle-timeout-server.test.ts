@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { bystander, idleOn, MARIADB, MYSQL_56, usedAgain } from './idle-stories.ts'
 import { incident, innocent } from './incidents.ts'
-import { err, expectQuiet, judge, measured, SERVER_IP, says } from './kit.ts'
+import { err, expectQuiet, judge, measured, play, rows, SERVER_IP, says } from './kit.ts'
 import { legs, sealedCommand, tlsSession, together } from './stories.ts'
 
 const RULE = 'idle-timeout-server'
@@ -28,6 +28,13 @@ describe('the server closed an idle connection', () => {
     expect(says(j, o, 'fin')).toContain('the first close')
     expect(says(j, o, 'refused')).toContain('RST')
     expect(measured(o, 'idle gap')).toBeCloseTo(7.3, 2)
+  })
+
+  it('error 4031 whose message, and the answer before it, the snapshot length cut', () => {
+    const p = play().connect().login({ serverVersion: '9.7.4-2' }).query('SELECT * FROM user', rows(3))
+    p.wait('3s').unsolicited(farewell).server.fin()
+    const f = judge(usedAgain(p, '2s'), { snaplen: 96 }).only(RULE)
+    expect(f).toMatchObject({ confidence: 'certain', detail: { close: 'err-4031' } })
   })
 
   it('noticed in time: a warning, nothing lost', () => {
@@ -58,6 +65,14 @@ describe('the server closed an idle connection', () => {
     const f = j.only(RULE)
     expect(f).toMatchObject({ severity: 'warning', confidence: 'likely', detail: { close: 'rst' } })
     expect(says(j, f.occurrences[0]!, 'rst')).toContain('RST')
+  })
+
+  it('MariaDB: a session with a timer of its own (interactive_timeout), while others live longer', () => {
+    const p = idleOn(MARIADB).wait('4.02s').as('rst')
+    p.server.rst()
+    const patient = idleOn(MARIADB, { client: '10.0.0.1:40001' }).wait('9s').query('SELECT 2 + 2', rows(1)).quit()
+    const f = judge([p, patient]).only(RULE)
+    expect(f.occurrences.map((o) => o.client)).toEqual(['10.0.0.1:40000'])
   })
 
   it('an older MySQL: FIN alone, the same silence at two moments', () => {

@@ -36,6 +36,23 @@ describe('a forged reset', () => {
     })
   })
 
+  it('a bare RST into the middle of work, from another distance', () => {
+    const story = () => {
+      const p = working({ ttl: { client: 64, server: 63 } })
+        .wait('0.1s')
+        .mute('server')
+        .query('SELECT 2')
+      p.as('rst').server.rst({ flags: 4, ttl: 64 })
+      return p
+    }
+    expect(judge(story()).only(RULE)).toMatchObject({
+      confidence: 'possible',
+      detail: { signals: ['ttl', 'stranger'] },
+    })
+    const other = working({ client: '10.0.0.1:40001', ttl: { client: 64, server: 63 } })
+    expect(judge([story(), other.wait('3s').query('SELECT 3', rows(1)).quit()]).only(RULE).confidence).toBe('likely')
+  })
+
   it('to both sides at once, from another distance: possible', () => {
     const p = working({ vantage: 'middle', rtt: '1ms' }).query('SELECT SLEEP(1)').wait('1.1s')
     p.server.rst({ ttl: 61 })
@@ -50,6 +67,18 @@ describe('stays quiet', () => {
     const p = working().query('SELECT SLEEP(1)').wait('1.1s')
     p.server.rst({ ttl: 255 })
     expect(judge(p).of(RULE)).toEqual([])
+  })
+
+  it('an address that has moved to another host, nearer or further away', () => {
+    const p = working({ ttl: { client: 64, server: 63 } })
+      .wait('0.1s')
+      .mute('server')
+      .query('SELECT 2')
+    p.server.rst({ flags: 4, ttl: 64 })
+    const next = working({ client: '10.0.0.1:40001', at: '2026-01-01T00:00:02Z', ttl: { client: 64, server: 64 } })
+    const j = judge([p, next.quit()])
+    expect(j.of(RULE)).toEqual([])
+    expect(j.only('rst-after-query').detail['how']).toBe('unknown')
   })
 
   it('a RST in answer to data for a closed socket', () => {

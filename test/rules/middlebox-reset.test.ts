@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { bystander, idleOn } from './idle-stories.ts'
 import { incident, innocent } from './incidents.ts'
-import { err, expectQuiet, judge, rows, type Span, says } from './kit.ts'
+import { err, expectQuiet, judge, play, rows, type Span, says } from './kit.ts'
 import { sealedCommand, tlsSession } from './stories.ts'
 
 const RULE = 'middlebox-reset'
@@ -17,6 +17,14 @@ function forgotten(idle: Span, o: Parameters<typeof idleOn>[1] = {}, ttl = 64) {
     .wait('50us')
     .as('rst')
     .server.rst({ flags: 4, ttl, ipId: 0, window: 0 })
+  return p
+}
+
+/** At work once a second, until the address is no longer its server's. */
+function bystanderThatDies() {
+  const p = idleOn('8.4.3', { client: '10.0.0.1:40001' })
+  for (let i = 0; i < 3; i++) p.wait('1s').query('SELECT 2 + 2', rows(1))
+  p.mute('server').wait('1s').query('SELECT 2 + 2').server.rst({ flags: 4 })
   return p
 }
 
@@ -109,6 +117,24 @@ describe('stays quiet', () => {
     const p = idleOn('8.4.3').wait('11s').quit({ fin: false })
     p.server.rst({ flags: 4, ttl: 63 })
     expectQuiet(judge(p), RULE)
+  })
+
+  it('an address that moved to another host: busy connections meet the same', () => {
+    const idle = idleOn('8.4.3')
+    const busy = bystanderThatDies()
+    idle.mute('server').wait('7s').query('UPDATE t SET a = 1').server.rst({ flags: 4 })
+    const j = judge([idle, busy])
+    expect(j.of(RULE)).toEqual([])
+    const f = j.only('rst-after-query')
+    expect(f.occurrences.length).toBe(2)
+    expect(f.title).toContain('no longer knew 2 connections')
+  })
+
+  it('… and where only idle ones had been open: whoever answers there counts from the beginning', () => {
+    const idle = play().connect().login({ connectionId: 812 }).query('SELECT 1', rows(1))
+    idle.mute('server').wait('30s').query('UPDATE t SET a = 1').server.rst({ flags: 4 })
+    const next = play({ client: '10.0.0.1:40001', at: '2026-01-01T00:00:12Z' }).connect().login({ connectionId: 7 })
+    expect(judge([idle, next.quit()]).of(RULE)).toEqual([])
   })
 
   it('the server was restarted meanwhile: connection ids start again', () => {

@@ -26,6 +26,18 @@ describe('out of order', () => {
     expect(says(j, f.occurrences[0]!, 'second')).toContain('another command')
   })
 
+  it('… answered at once, but over and over: no capture swaps so many frames', () => {
+    const talk = (n: number) => {
+      const p = play({ rtt: '0.04ms' })
+        .connect()
+        .login({ attributes: { _client_name: 'pymysql' } })
+      for (let i = 0; i < n; i++) p.query('SELECT 1').query('SELECT 2').answer(rows(1)).answer(rows(1))
+      return judge(p.close('client'))
+    }
+    expect(talk(4).only(RULE)).toMatchObject({ confidence: 'possible', detail: { kind: 'shared' } })
+    expect(talk(1).of(RULE)).toEqual([])
+  })
+
   it('the server says 1156', () => {
     const p = working()
       .query('SELECT 1')

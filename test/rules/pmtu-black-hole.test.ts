@@ -47,6 +47,18 @@ describe('large segments vanish', () => {
   })
 })
 
+describe('nothing is heard of the other end', () => {
+  const upload = (idle: '1s' | '9s') => {
+    const p = working().wait(idle).mute('server').query('x'.repeat(4000))
+    return judge(p.retransmit('client', { times: 5 })).findings.map((f) => `${f.rule} ${f.confidence}`)
+  }
+
+  it('the first large segments of a connection at work: possible; after a long silence it was forgotten', () => {
+    expect(upload('1s')).toContain('pmtu-black-hole possible')
+    expect(upload('9s').join()).toContain('silent-drop')
+  })
+})
+
 describe('stays quiet', () => {
   it('large segments that were lost once and came when sent again', () => {
     const p = working().query('SELECT * FROM big').lose(1)

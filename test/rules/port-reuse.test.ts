@@ -85,6 +85,20 @@ describe('stays quiet', () => {
   })
 })
 
+describe('a capture with holes', () => {
+  it('the SYN-ACK is missing, and the server goes on to talk', () => {
+    const p = play()
+    p.client.syn()
+    p.unseen((q) => {
+      q.server.synAck()
+      q.client.ack()
+    })
+    p.login().query('SELECT 1', rows(1)).close('client')
+    p.client.rst()
+    expect(judge(p).of(RULE)).toEqual([])
+  })
+})
+
 describe('real captures', () => {
   innocent('host-blocked-1129-by-healthcheck', RULE)
   innocent('port-scan-connect', RULE)

@@ -48,6 +48,23 @@ describe('a header that the server does not take', () => {
     expect(judge(p).only(RULE).detail).toMatchObject({ errorCode: 1130 })
   })
 
+  it('MariaDB 10.11: 1130 in words that say so, before or after the login, on either leg', () => {
+    const refusal = err(1130, 'HY000', `Proxy header is not accepted from ${PROXY_IP}`)
+    const p = backLeg()
+    p.client.data(V2)
+    p.login({ serverVersion: '10.11.19-MariaDB', reply: refusal })
+    p.server.rst()
+    const front = play({ server: `${PROXY_IP}:3306` })
+      .connect()
+      .login({ serverVersion: '10.11.19-MariaDB', reply: refusal })
+    for (const story of [p, front.close('server')])
+      expect(judge(story).only(RULE)).toMatchObject({
+        confidence: 'certain',
+        culprit: { role: 'proxy', address: PROXY_IP },
+        detail: { errorCode: 1130 },
+      })
+  })
+
   it('closed without a word: possible', () => {
     const p = backLeg()
     p.client.data(V2)

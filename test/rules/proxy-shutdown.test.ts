@@ -64,6 +64,14 @@ describe('the proxy cuts its own sessions', () => {
   })
 })
 
+describe('legs that nothing but the moment joins', () => {
+  it('greetings cut by the snapshot length', () => {
+    const f = judge(all(dropped()), { snaplen: 96 }).only(RULE)
+    expect(f).toMatchObject({ confidence: 'possible', detail: { how: 'dropped', sessions: 2 } })
+    expect(f.occurrences.length).toBe(4)
+  })
+})
+
 describe('stays quiet', () => {
   it('the server behind it closed first', () => {
     const l = [legs({ id: 900, port: 40001 }), legs({ id: 901, port: 40002 })]

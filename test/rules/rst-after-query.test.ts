@@ -40,6 +40,17 @@ describe('cut while a command is outstanding', () => {
     expect(f.title).toContain('UPDATE lost')
   })
 
+  it('a bare RST and no close before: the host no longer knows the connection, no process closed it', () => {
+    const p = working().as('before').query('SELECT 1', rows(1)).wait('0.2s').mute('server')
+    p.as('query').query('SELECT 2').as('reset').server.rst({ flags: 4 })
+    const j = judge(p)
+    const f = j.only(RULE)
+    expect(f).toMatchObject({ severity: 'error', detail: { how: 'unknown', close: 'rst' } })
+    expect(f.title).toContain(`${SERVER_IP} no longer knew a connection`)
+    expect(f.excluded.join()).toContain('a bare RST comes from a host that has no such socket')
+    expect(outcomeOf(f)).toBe('not-delivered')
+  })
+
   it('FIN by the server with no answer', () => {
     const p = working().as('query').query('SELECT SLEEP(9)').wait('3s').as('fin')
     p.server.fin()
@@ -254,6 +265,30 @@ describe('through a proxy', () => {
   })
 })
 
+describe('a proxy’s timer on a running statement', () => {
+  const story = (wait: '4.002s' | '4.051s') => {
+    const { front, back } = legs()
+    front.wait('1s').query('SELECT SLEEP(9)')
+    together(front, back)
+    back.query('SELECT SLEEP(9)')
+    back.wait(wait).close('client')
+    front.wait(wait).server.fin()
+    return judge([front, back]).only(RULE)
+  }
+
+  it('a tenth of a second, met to the millisecond: named, with the timers to raise', () => {
+    const f = story('4.002s')
+    expect(f.culprit).toMatchObject({ role: 'proxy', address: PROXY_IP })
+    expect(f.detail['timerSeconds']).toBeCloseTo(4, 1)
+    expect(f.title).toContain('after 4.00 s of a running statement')
+    expect(f.remedy.map((r) => r.config).join()).toContain('timeout server')
+  })
+
+  it('any other moment: no timer is named', () => {
+    expect(story('4.051s').detail['timerSeconds']).toBeNull()
+  })
+})
+
 describe('opaque TLS', () => {
   it('FIN by the server with a request outstanding', () => {
     const p = tlsSession().wait('1s').as('request')
@@ -275,6 +310,24 @@ describe('opaque TLS', () => {
 })
 
 describe('stays quiet', () => {
+  it('COM_QUIT in a TLS whose version the snapshot length cut off, answered by FIN of the server', () => {
+    const p = tlsSession().wait('1s')
+    p.client.data(SEALED_QUIT)
+    expectQuiet(judge(p.close('server'), { snaplen: 96 }), RULE)
+  })
+
+  it('TLS begun before the capture, whose first record has the length of a command byte', () => {
+    const p = tlsSession()
+    const begin = p.wire.now
+    // 17 03 03 00 1e: read as MySQL, COM_BINLOG_DUMP_GTID of 197,399 bytes.
+    p.wait('1s').client.data(sealedCommand(13))
+    p.server.data(sealedCommand(60))
+    p.wait('5s').client.data(SEALED_QUIT)
+    const j = judge(p.close('server'), { keep: (f) => f.at > begin })
+    expectQuiet(j, RULE)
+    expect(j.session(0).tls).not.toBeNull()
+  })
+
   it('RST after COM_QUIT', () => {
     const p = working().query('SELECT 1', rows(1)).quit({ fin: false }).as('reset')
     p.server.rst()

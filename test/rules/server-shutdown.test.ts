@@ -32,6 +32,43 @@ describe('told to stop', () => {
     expect(says(j, f.occurrences[0]!, 'error')).toContain('1053')
   })
 
+  it('a SHUTDOWN statement, though everything closes at once; who sent it is part of it', () => {
+    const [busy, idle, admin] = [session(1), session(2), session(3)]
+    busy.wait('1s').query('SELECT SLEEP(9)')
+    together(busy, idle, admin)
+    admin.wait('0.5s').as('shutdown').query('/* ops */ SHUTDOWN')
+    together(busy, idle, admin)
+    admin.answer(err(1927, '70100', 'Connection was killed'))
+    for (const p of [busy, idle, admin]) p.close('server')
+    const j = judge([busy, idle, admin])
+    const f = j.only(RULE)
+    expect(j.accusations).toEqual([f])
+    expect(f).toMatchObject({ confidence: 'certain', detail: { sign: 'asked', closed: 3 } })
+    expect(says(j, f.occurrences[0]!, 'shutdown')).toContain('SHUTDOWN sent by 10.0.0.1:42003')
+  })
+
+  it('MariaDB’s 1927 on one of several that all end', () => {
+    const [busy, idle] = [session(1), session(2)]
+    busy.wait('1s').query('SELECT SLEEP(9)')
+    together(busy, idle)
+    busy.answer(err(1927, '70100', 'Connection was killed')).close('server')
+    idle.close('server')
+    const j = judge([busy, idle, refusedAt(idle.wire.now + 500_000)])
+    expect(j.only(RULE).detail).toMatchObject({ sign: 'named', shutdownError: 1927 })
+    expect(j.of('connection-killed')).toEqual([])
+  })
+
+  it('MySQL: the running statement gets its answer and is closed, idle ones follow two seconds later', () => {
+    const [busy, idle, other] = [session(1), session(2), session(3)]
+    busy.wait('1s').query('SELECT SLEEP(9)')
+    together(busy, idle, other)
+    busy.answer(rows(1)).wait('0.1ms').close('server')
+    for (const p of [idle, other]) p.wait('2s').close('server')
+    const j = judge([busy, idle, other, refusedAt(idle.wire.now + 500_000)])
+    expect(j.only(RULE)).toMatchObject({ detail: { sign: 'in-sequence', closed: 3 } })
+    expect(j.of('server-crash')).toEqual([])
+  })
+
   it('newcomers are refused while older connections still live', () => {
     const [first, last] = [session(1), session(2)]
     together(first, last)
@@ -52,6 +89,28 @@ describe('told to stop', () => {
 })
 
 describe('stays quiet', () => {
+  it('a SHUTDOWN that was refused, and a crash after it', () => {
+    const [busy, idle, admin] = [session(1), session(2), session(3)]
+    admin.query('SHUTDOWN', err(1227, '42000', 'Access denied; you need the SHUTDOWN privilege')).quit()
+    busy.wait('1s').query('SELECT SLEEP(9)')
+    together(busy, idle)
+    for (const p of [busy, idle]) p.close('server')
+    const j = judge([busy, idle, admin, refusedAt(idle.wire.now + 500_000)])
+    expect(j.of(RULE)).toEqual([])
+    expect(j.only('server-crash').occurrences.length).toBe(2)
+  })
+
+  it('1927 on one connection while others live on (connection-killed)', () => {
+    const victim = session(1)
+      .query('SELECT SLEEP(9)')
+      .wait('1s')
+      .answer(err(1927, '70100', 'Connection was killed'))
+      .close('server')
+    const j = judge([victim, session(2).wait('3s').query('SELECT 2', rows(1)).quit()])
+    expect(j.of(RULE)).toEqual([])
+    expect(j.only('connection-killed').detail['errorCode']).toBe(1927)
+  })
+
   it('1053 on one connection while others live on (connection-killed)', () => {
     const victim = session(1).query('SELECT SLEEP(9)').wait('1s').answer(SHUTDOWN).close('server')
     const other = session(2).wait('3s').query('SELECT 2', rows(1)).quit()

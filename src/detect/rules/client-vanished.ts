@@ -1,7 +1,7 @@
 /** The client process died or disappeared: its kernel closed its connections, in the middle of a command or a transaction. */
 import { formatDuration } from '../../core/time.ts'
 import { clientClose } from '../client-close.ts'
-import { closeEvidence, commandEvidence, commandWords, seconds } from '../describe.ts'
+import { closeEvidence, commandEvidence, runningWords, seconds } from '../describe.ts'
 import { defineRule, type RuleEvidence } from '../rule.ts'
 
 export default defineRule({
@@ -70,7 +70,7 @@ export default defineRule({
         `Client ${app.clientIp} left without a word ${
           waiting === null
             ? 'in an open transaction'
-            : `while ${commandWords(waiting)} was running (${formatDuration(waited)} after it)`
+            : `while ${runningWords(waiting)} was running (${formatDuration(waited)} after it)`
         }${all.length > 1 ? `; ${all.length} connections` : ''}`,
       detail: { inTransaction: first.inTransaction, together: together.length },
       command: waiting?.name ?? null,

@@ -59,7 +59,7 @@ export default defineRule({
     quiet: [
       'a SYN repeated once and then answered',
       'a SYN shortly before the capture ends',
-      'a capture that holds no packet of any server',
+      'a SYN hardly repeated, in a capture that holds no packet of any server',
       'a health check that resets right after SYN-ACK, or leaves after the greeting',
       'a SYN answered by a mere ACK (port-reuse)',
       'a scanner',

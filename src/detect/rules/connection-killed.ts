@@ -1,10 +1,11 @@
 /** KILL ended the connection: the statement was seen, or the server named it (1927, 3169, 1317 with the close). */
 
 import { SERVER } from '../../core/direction.ts'
-import { formatDuration, NS_PER_SECOND } from '../../core/time.ts'
+import { formatDuration, NS_PER_MS, NS_PER_SECOND } from '../../core/time.ts'
 import type { ErrorFact, Session } from '../../session/session.ts'
 import { closeEvidence, commandEvidence, networkExcluded, productOf } from '../describe.ts'
 import type { Fleet, Kill } from '../fleet.ts'
+import { processEndOf } from '../process-end.ts'
 import { defineRule, type RuleEvidence } from '../rule.ts'
 
 /** MariaDB ER_CONNECTION_KILLED, MySQL ER_SESSION_WAS_KILLED. */
@@ -16,6 +17,8 @@ const SHUTDOWN = 1053
 /** The killer's thread closes the victim's socket itself; a busy server may take a while to come to it. */
 const KILL_TO_CLOSE = 5 * NS_PER_SECOND
 const ERROR_TO_CLOSE = NS_PER_SECOND
+/** Where only the moment joins a KILL and a close. */
+const RIGHT_AFTER = 50 * NS_PER_MS
 
 export default defineRule({
   meta: {
@@ -65,7 +68,7 @@ export default defineRule({
       evidence.push({
         kind: 'frames',
         frames: [kill.frame],
-        says: `KILL ${id} sent by ${kill.by.client}, ${formatDuration(first.at - kill.at)} before the close`,
+        says: `KILL ${kill.connectionId} sent by ${kill.by.client}, ${formatDuration(first.at - kill.at)} before the close`,
         of: kill.by,
       })
     }
@@ -79,14 +82,18 @@ export default defineRule({
       at: first.at,
       cause: `kill ${s.server} by ${kill?.by.clientIp ?? 'unseen'}`,
       severity: interrupted ? 'error' : 'warning',
-      confidence: kill !== null || KILLED.has(named!.code) ? 'certain' : 'likely',
+      confidence: (kill !== null && id !== 0) || (named !== null && KILLED.has(named.code)) ? 'certain' : 'likely',
       culprit: proxyKilled
         ? { role: 'proxy', address: kill.by.clientIp, product: null }
         : { role: 'server', address: s.serverIp, product: productOf(s) },
       title: (all) =>
-        `KILL ended ${all.length === 1 ? `connection ${id}` : `${all.length} connections`} on ${s.server}` +
+        `KILL ended ${all.length === 1 ? `connection ${kill?.connectionId ?? id}` : `${all.length} connections`} on ${s.server}` +
         (kill === null ? '' : `, sent by ${kill.by.clientIp}`),
-      detail: { killedBy: kill?.by.client ?? null, connectionId: id, errorCode: named?.code ?? null },
+      detail: {
+        killedBy: kill?.by.client ?? null,
+        connectionId: kill?.connectionId ?? id,
+        errorCode: named?.code ?? null,
+      },
       command: lost?.name ?? null,
       statement: lost?.text ?? null,
       outcome: lost?.outcome ?? 'none',
@@ -103,7 +110,7 @@ export default defineRule({
 })
 
 function killOf(s: Session, id: number, fleet: Fleet): Kill | null {
-  if (id === 0) return null
+  if (id === 0) return killOfUnknown(s, fleet)
   const close = s.ending.first!.at
   // Ids are the server's own: the KILL must have gone to this server, or through a proxy that leads there.
   const sameServer = (k: Kill): boolean =>
@@ -115,10 +122,38 @@ function killOf(s: Session, id: number, fleet: Fleet): Kill | null {
   )
 }
 
+/**
+ * The id of this session is not known (begun before the capture, or its greeting was cut): a KILL whose id is nobody else’s either,
+ * and right after it, of all such sessions, this one alone was closed.
+ */
+function killOfUnknown(s: Session, fleet: Fleet): Kill | null {
+  const close = s.ending.first!.at
+  for (const kills of fleet.allKills()) {
+    const k = kills.find((x) => !x.query && x.by !== s && x.at <= close && close - x.at <= RIGHT_AFTER)
+    if (k === undefined || k.by.serverIp !== s.serverIp || k.by.input !== s.input) continue
+    const others = fleet.atEndpointOf(s).filter((t) => t !== s)
+    if (others.some((t) => t.mysql?.greeting?.connectionId === k.connectionId)) continue
+    const closed = others.filter((t) => {
+      const first = t.ending.first
+      return (
+        first !== null &&
+        first.by === SERVER &&
+        !t.ending.quit &&
+        (t.mysql?.greeting?.connectionId ?? 0) === 0 &&
+        first.at >= k.at &&
+        first.at - k.at <= RIGHT_AFTER
+      )
+    })
+    if (closed.length === 0) return k
+  }
+  return null
+}
+
 function namedError(s: Session, close: number, fleet: Fleet): ErrorFact | null {
   const e = s.mysql!.errorFacts.at(-1)
   if (e === undefined || e.at > close || close - e.at > ERROR_TO_CLOSE) return null
-  if (KILLED.has(e.code)) return e
+  // MariaDB says the same to everybody at its shutdown.
+  if (KILLED.has(e.code)) return processEndOf(s, fleet)?.orderly == null ? e : null
   if (e.code === SHUTDOWN) return livesOn(s, close, fleet) ? e : null
   return e.code === INTERRUPTED && e.phase === 'reply' ? e : null
 }

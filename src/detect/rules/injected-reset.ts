@@ -12,6 +12,7 @@ import { commandEvidence, commandWords } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
 import { neighbours } from '../neighbours.ts'
 import { defineRule, type RuleEvidence } from '../rule.ts'
+import { LONG_SILENCE, unknownThere } from '../stale-flow.ts'
 import { otherVantages } from '../vantages.ts'
 
 /** Segments caught out of order by the capture itself stand no further apart. */
@@ -30,6 +31,8 @@ interface Signals {
   bothSides: ResetFact | null
   series: number
   ttl: boolean
+  /** This one alone too, but only for a connection that was at work: see `stranger`. */
+  stranger: 'server-unmoved' | 'alone' | null
 }
 
 export default defineRule({
@@ -57,6 +60,7 @@ export default defineRule({
     needs: ['tcp'],
     quiet: [
       'another time to live alone (kernels, proxies and load balancers do that)',
+      'an address that has moved to another host, further away or nearer (failover)',
       'a RST in answer to data for a closed socket',
       'RSTs that the receiver ignores',
       'segments that the capture put out of order',
@@ -74,7 +78,8 @@ export default defineRule({
     ],
     detail: {
       inTheNameOf: 'client or server: whose address the RST bears',
-      signals: 'what spoke for it: goes-on, missing-elsewhere, faster-than-path, both-sides, series, ttl',
+      signals:
+        'what spoke for it: goes-on, missing-elsewhere, faster-than-path, both-sides, series, ttl, stranger (a host without that socket, at another distance)',
       ttl: 'time to live of the RST',
       ttlBefore: 'time to live of that host’s segments before, null if none was seen',
     },
@@ -141,7 +146,24 @@ function signalsOf(s: Session, r: ResetFact, fleet: Fleet): Signals {
         .map((x) => x.seqDelta),
     ).size,
     ttl: r.ttlBefore >= 0 && r.ttl !== r.ttlBefore,
+    stranger: stranger(s, r, fleet),
   }
+}
+
+/**
+ * A bare RST, as from a host without that socket, into the middle of work, from another distance than the server: somebody on
+ * the way. Unless the address has moved to another host: then later connections find the server at the distance of the RST.
+ */
+function stranger(s: Session, r: ResetFact, fleet: Fleet): Signals['stranger'] {
+  if (r.dir !== SERVER || r.ttlBefore < 0 || r.ttl === r.ttlBefore || !unknownThere(s)) return null
+  if (s.ending.lost!.at - s.sides[SERVER].lastDataAt > LONG_SILENCE) return null
+  let unmoved = false
+  for (const t of fleet.atEndpointOf(s)) {
+    if (t === s || t.sides[SERVER].lastDataAt <= r.at || t.sides[SERVER].ttl < 0 || t.ending.reset !== null) continue
+    if (t.startAt > r.at && t.sides[SERVER].ttl === r.ttl) return null
+    if (t.clientIp === s.clientIp && t.sides[SERVER].ttl === r.ttlBefore) unmoved = true
+  }
+  return unmoved ? 'server-unmoved' : 'alone'
 }
 
 /** The other side had just sent data, so that the RST can be an answer to it. */
@@ -155,6 +177,7 @@ function weigh(x: Signals): Confidence | null {
   if (x.goesOn) return 'likely'
   // A kernel answers from its own distance: sooner than half a round trip and from another distance is somebody else.
   if (x.faster && x.ttl) return 'likely'
+  if (x.stranger !== null) return x.stranger === 'server-unmoved' ? 'likely' : 'possible'
   const weaker = Number(x.faster) + Number(x.bothSides !== null) + Number(x.series >= 2) + Number(x.ttl)
   return weaker >= 2 && (x.bothSides !== null || x.series >= 2) ? 'possible' : null
 }
@@ -226,5 +249,6 @@ function namesOf(x: Signals): string[] {
   if (x.bothSides !== null) out.push('both-sides')
   if (x.series >= 2) out.push('series')
   if (x.ttl) out.push('ttl')
+  if (x.stranger !== null) out.push('stranger')
   return out
 }

@@ -4,6 +4,7 @@ import { type Duration, formatDuration, NS_PER_SECOND } from '../../core/time.ts
 import type { FirstClose, Session } from '../../session/session.ts'
 import { acceptingSide, closeEvidence, commandEvidence, commandWords, networkExcluded, seconds } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
+import { clientsHit, count } from '../refusal.ts'
 import { defineRule, type RuleEvidence } from '../rule.ts'
 import { hiddenByTls } from '../tls-hidden.ts'
 
@@ -93,7 +94,7 @@ export default defineRule({
       confidence: still && !hiddenByTls(root) ? 'likely' : 'possible',
       culprit,
       title: (all) =>
-        `${culprit.product ?? 'The server'} ${culprit.address} cut off ${all.length === 1 ? 'a reader' : `${all.length} readers`} that took no data for ${formatDuration(refused)}` +
+        `${culprit.product ?? 'The server'} ${culprit.address} cut off ${count(clientsHit(all), 'a reader', 'readers')} that took no data for ${formatDuration(refused)}` +
         (lost === null ? '' : `; the result of ${commandWords(lost)} was truncated`),
       detail: { refusedSeconds: Math.round(refused / 1e6) / 1e3, stillRefusing: still },
       command: lost?.name ?? null,

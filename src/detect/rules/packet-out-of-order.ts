@@ -14,6 +14,8 @@ import { type Culprit, defineRule, type RuleEvidence } from '../rule.ts'
 const OUT_OF_ORDER = 1156
 /** Two threads trip over each other's answers at once; a client that pipelines lives on. */
 const BROKE_WITHIN = 5 * NS_PER_SECOND
+/** More overlaps than frames that a capture swaps on a connection so short. */
+const OFTEN = 4
 /** Captures may swap segments of the two directions that stand so close. */
 const SWAPPED = NS_PER_MS / 10
 /** `_client_name` of drivers that send several commands without waiting, on purpose. */
@@ -155,7 +157,9 @@ function shared(s: Session): Disorder | null {
   if (o.count === 0 || first === null || first.by === SERVER || s.ending.quit || login === null) return null
   if (PIPELINES.test(login.attributes['_client_name'] ?? 'mariadb')) return null
   // It broke there and then, and the second command stood clear of the answer to the first.
-  if (first.at - o.at > BROKE_WITHIN || (o.answeredAt >= 0 && o.answeredAt - o.at < SWAPPED)) return null
+  // A capture that swaps frames does so with two at a time.
+  const swapped = o.count < OFTEN && o.answeredAt >= 0 && o.answeredAt - o.at < SWAPPED
+  if (first.at - o.at > BROKE_WITHIN || swapped) return null
   return {
     kind: 'shared',
     frame: o.frame,

@@ -5,6 +5,7 @@ import { commandName } from '../../mysql/commands.ts'
 import type { CommandFact, ErrorFact, Session } from '../../session/session.ts'
 import { acceptingSide, closeEvidence, commandEvidence, networkExcluded } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
+import { clientsHit } from '../refusal.ts'
 import { type Culprit, defineRule, type RuleEvidence } from '../rule.ts'
 import { hiddenByTls } from '../tls-hidden.ts'
 
@@ -92,7 +93,7 @@ export default defineRule({
       severity: 'error',
       confidence: error !== null ? 'certain' : command?.complete === false ? 'likely' : 'possible',
       culprit,
-      title: (all) => title(all.length, culprit, bytes, error !== null),
+      title: (all) => title(clientsHit(all), culprit, bytes, error !== null),
       detail: { bytes: bytes > 0 ? bytes : null, error: error?.code ?? null },
       command: command?.name ?? (error !== null && error.op >= 0 ? commandName(error.op) : null),
       statement: command?.text ?? error?.statement ?? null,

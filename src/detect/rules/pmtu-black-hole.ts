@@ -9,6 +9,7 @@ import type { IcmpFact, Session, SideFacts } from '../../session/session.ts'
 import { commandEvidence, commandWords, seconds } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
 import { defineRule, type RuleEvidence } from '../rule.ts'
+import { FORGETS_AFTER } from '../stale-flow.ts'
 
 /** RFC 791 obliges everyone to take 576 bytes: payloads below are never too large for a path. */
 const SMALLEST_LOST = 524
@@ -27,6 +28,8 @@ interface Hole {
   lasted: Duration
   seen: 'sender' | 'receiver'
   icmp: IcmpFact | null
+  /** The other end, or a smaller segment, was heard of meanwhile. */
+  alive: boolean
   evidence: RuleEvidence[]
 }
 
@@ -94,7 +97,7 @@ export default defineRule({
       at: hole.since,
       cause: `mtu ${who} ${to}`,
       severity: 'error',
-      confidence: hole.icmp !== null ? 'certain' : hole.passed > 0 ? 'likely' : 'possible',
+      confidence: hole.icmp !== null ? 'certain' : hole.passed > 0 && hole.alive ? 'likely' : 'possible',
       culprit: { role: 'network', address: null, product: null },
       title: (all) =>
         `Large packets from ${who} to ${to} vanish: ${hole.seen === 'sender' ? `payloads of ${hole.lost} bytes` : `${hole.lost} bytes in full segments`} never arrived, ${
@@ -106,7 +109,11 @@ export default defineRule({
       outcome: lost?.outcome ?? (hole.dir === SERVER ? 'response-begun' : 'not-delivered'),
       evidence,
       excluded: [
-        `a dead host or a cut line: ${hole.seen === 'sender' ? `${to} went on acknowledging or speaking` : `smaller segments from ${who} arrived`}`,
+        ...(hole.alive
+          ? [
+              `a dead host or a cut line: ${hole.seen === 'sender' ? `${to} went on acknowledging or speaking` : `smaller segments from ${who} arrived`}`,
+            ]
+          : [`a device that forgot the connection: it had hardly been silent, and large segments alone were lost`]),
         'random loss: every repetition of the large segments vanished too',
         'the client: it closed long after the data had stopped',
       ],
@@ -131,7 +138,9 @@ function atSender(s: Session, dir: Direction): Hole | null {
   // A tail that was repeated along with the rest is small; that the peer has it, selective acknowledgments say.
   if (me.smallestUnanswered <= me.largestDelivered && me.sackBlocks === 0) return null
   const alive = me.sackBlocks > 0 || peer.lastAt > me.firstUnansweredAt
-  if (!alive && icmp === null) return null
+  // Nothing is heard of the other end, but the first large segments of this connection were lost right after small ones had passed.
+  const firstLarge = me.smallestUnanswered >= SMALLEST_LOST && me.largestDelivered > 0 && justAtWork(s)
+  if (!alive && icmp === null && !firstLarge) return null
   const evidence: RuleEvidence[] = [
     {
       kind: 'frames',
@@ -165,7 +174,23 @@ function atSender(s: Session, dir: Direction): Hole | null {
       frames: [icmp.frame],
       says: `ICMP: packet too big${icmp.mtu > 0 ? `, next hop takes ${icmp.mtu} bytes` : ''}; the sender went on with large ones`,
     })
-  return { dir, lost, passed: me.largestDelivered, since: me.firstUnansweredAt, lasted, seen: 'sender', icmp, evidence }
+  return {
+    dir,
+    lost,
+    passed: me.largestDelivered,
+    since: me.firstUnansweredAt,
+    lasted,
+    seen: 'sender',
+    icmp,
+    alive,
+    evidence,
+  }
+}
+
+/** The request that hangs followed no long silence, in which a device could have forgotten the connection. */
+function justAtWork(s: Session): boolean {
+  const hung = s.ending.lost ?? s.ending.unanswered
+  return hung !== null && hung.idleBefore < FORGETS_AFTER
 }
 
 /** The receiver never gets the large segments that came before a smaller one. */
@@ -185,6 +210,7 @@ function atReceiver(s: Session, dir: Direction): Hole | null {
     lasted,
     seen: 'receiver',
     icmp: null,
+    alive: true,
     evidence: [
       {
         kind: 'frames',

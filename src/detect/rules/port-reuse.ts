@@ -2,7 +2,7 @@
  * A client port was used again while the server still held the old connection (or its TIME-WAIT): the SYN is answered by a
  * challenge ACK (RFC 5961 4.2) instead of SYN-ACK, the client resets the old one, and its SYN must wait for its timer.
  */
-import { CLIENT } from '../../core/direction.ts'
+import { CLIENT, SERVER } from '../../core/direction.ts'
 import { formatDuration, NS_PER_SECOND } from '../../core/time.ts'
 import type { Session } from '../../session/session.ts'
 import { seconds } from '../describe.ts'
@@ -54,6 +54,8 @@ export default defineRule({
     )
     if (reset === undefined && s.synRetransmissions === 0) return
     const connected = s.synAckFrame > 0
+    // The server went on to talk: only the capture lacks the SYN-ACK.
+    if (!connected && s.sides[SERVER].bytes > 0) return
     const delay = connected ? s.handshakeTimes.toServer : -1
     const old = oldConnection(s, ctx.fleet)
     const evidence: RuleEvidence[] = [

@@ -115,7 +115,7 @@ function refusedHeader(s: Session): Mismatch | null {
       first.at - s.startAt > ANSWERS_WITHIN
     )
       return null
-  } else if (login > 0 && login < error.frame && error.code === NOT_ALLOWED) return null
+  } else if (login > 0 && login < error.frame && error.code === NOT_ALLOWED && !saysSo(error)) return null
   const evidence: RuleEvidence[] = [
     {
       kind: 'frames',
@@ -147,6 +147,8 @@ function complains(e: ErrorFact, s: Session): boolean {
 
 /** The client's leg of such a connection, with the other leg in hand or without it. */
 function front(s: Session, fleet: Fleet): Mismatch | null {
+  const named = s.mysql?.errorFacts.find(saysSo)
+  if (named !== undefined && s.mysql?.proxyHeader == null && fleet.backLeg(s) === null) return saidSo(s, named)
   if (
     s.mysql === null ||
     s.mysql.greeting === null ||
@@ -193,6 +195,24 @@ function front(s: Session, fleet: Fleet): Mismatch | null {
     error,
     evidence: [{ kind: 'frames', frames: [error.frame], says: `ERR ${error.code} ${error.message}; ${sent}` }],
     excluded: [`the client: ${sent}`],
+  }
+}
+
+/** MariaDB’s own words for it (10.11); they name who sent the header, where the message was captured whole. */
+const saysSo = (e: ErrorFact): boolean => e.code === NOT_ALLOWED && e.message.startsWith('Proxy header is ')
+const sender = (e: ErrorFact): string | null =>
+  e.code === NOT_ALLOWED ? (/^Proxy header is not accepted from (\S+)/.exec(e.message)?.[1] ?? null) : null
+
+/** The client’s leg alone, on which the server’s own words came through. */
+function saidSo(s: Session, error: ErrorFact): Mismatch {
+  return {
+    how: 'header-not-accepted',
+    culprit: { role: 'proxy', address: sender(error) ?? s.serverIp, product: null },
+    confidence: 'certain',
+    root: s,
+    error,
+    evidence: [{ kind: 'frames', frames: [error.frame], says: `ERR ${error.code} ${error.message}` }],
+    excluded: ['the client: MySQL clients send no PROXY header', 'the password: the server had not looked at it'],
   }
 }
 

@@ -18,7 +18,10 @@ import {
   silenceEvidence,
 } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
+import { roundness } from '../idle-clusters.ts'
+import { SHORTEST } from '../idle-facts.ts'
 import { type Culprit, defineRule, type RuleContext, type RuleEvidence, type Verdict } from '../rule.ts'
+import { unknownThere } from '../stale-flow.ts'
 
 /** A proxy that closes its own server leg this soon after sending a command did not wait for an answer. */
 const TOO_SOON_FOR_A_TIMEOUT = 50 * NS_PER_MS
@@ -30,6 +33,10 @@ const SAME_MOMENT = 1000 * NS_PER_MS
  */
 const LOST_BEHIND = new Set([2006, 2013, 2026, 2055])
 
+/** Proxies take milliseconds, people set tenths of seconds, and event loops are this late. */
+const TIMER_STEP = 100 * NS_PER_MS
+const TIMER_LATE = 8 * NS_PER_MS
+
 interface Cut {
   lost: CommandFact
   first: FirstClose
@@ -38,7 +45,7 @@ interface Cut {
   culprit: Culprit
   confidence: Confidence
   /** What the close met. */
-  how: 'outstanding' | 'reused' | 'proxy-error'
+  how: 'outstanding' | 'reused' | 'unknown' | 'proxy-error'
   extra: RuleEvidence[]
   excluded: string[]
 }
@@ -85,9 +92,11 @@ export default defineRule({
       },
     ],
     detail: {
-      how: 'outstanding: cut before the answer was whole; reused: closed while idle, a later command was refused; proxy-error: a proxy answered with a client library’s error and closed',
+      how: 'outstanding: cut before the answer was whole; reused: closed while idle, a later command was refused; unknown: refused by a host that knew no such connection (its address has moved, it was restarted, a filter answers); proxy-error: a proxy answered with a client library’s error and closed',
       close: 'fin or rst: what the culprit sent first',
       serverError: 'error code that the server sent before the close, null if none',
+      timerSeconds:
+        'silence before a proxy closed on a running command, where that looks like its timer (HAProxy timeout server, timeout client); null otherwise',
     },
     sample: 'rst-after-query',
   },
@@ -142,7 +151,19 @@ function serverSideCut(s: Session, fleet: Fleet): Cut | null {
     else excluded.push(`the server behind the proxy: ${s.serverIp} closed that leg itself`)
     confidence = 'likely'
   }
-  const how = s.ending.lostAfterClose ? 'reused' : 'outstanding'
+  const unknown = root.session === s && unknownThere(s)
+  if (unknown) {
+    excluded.push(
+      'the process: a socket that is closed sends FIN, or RST with ACK; a bare RST comes from a host that has no such socket, or from a filter',
+    )
+    if (s.sides[SERVER].lastDataAt > 0)
+      extra.push({
+        kind: 'frames',
+        frames: [s.sides[SERVER].lastDataFrame],
+        says: `${s.server} had answered until ${formatDuration(first.at - s.sides[SERVER].lastDataAt)} before, and did not close`,
+      })
+  }
+  const how = s.ending.lostAfterClose ? 'reused' : unknown ? 'unknown' : 'outstanding'
   return { lost, first, root, culprit, confidence, how, extra, excluded }
 }
 
@@ -244,6 +265,15 @@ function verdict(s: Session, cut: Cut, ctx: RuleContext): Verdict {
   if (cut.how === 'reused')
     evidence.push(...silenceEvidence(first), seconds('reused after the close', lost.at - first.at))
   else evidence.push(seconds('from the command to the close', first.at - lost.at))
+  const timer = proxyTimer(cut)
+  if (timer !== null)
+    evidence.push({
+      kind: 'measure',
+      name: 'silence before the close',
+      value: timer,
+      unit: 's',
+      compared: 'timers of proxies are set in tenths of seconds: the statement ran longer than one of them',
+    })
   const refusal = s.ending.resets.find((r) => r.dir === SERVER && r.at >= lost.at && r.frame !== first.frame)
   if (refusal !== undefined)
     evidence.push({ kind: 'frames', frames: [refusal.frame], says: `RST from ${s.server} in answer` })
@@ -257,19 +287,30 @@ function verdict(s: Session, cut: Cut, ctx: RuleContext): Verdict {
     confidence: cut.confidence,
     culprit,
     title: (all) => title(all, culprit, howOf(all, cut.how), serverError, ctx.fleet),
-    detail: { how: cut.how, close: root.first.how, serverError: serverError?.code ?? null },
+    detail: { how: cut.how, close: root.first.how, serverError: serverError?.code ?? null, timerSeconds: timer },
     command: lost.name,
     statement: lost.text,
     outcome: lost.outcome,
     evidence,
     excluded: [...cut.excluded, ...networkExcluded(s), ...killExcluded(s, ctx)],
-    remedy: cut.how === 'reused' ? REUSED : OUTSTANDING,
+    remedy:
+      timer !== null ? PROXY_TIMER : cut.how === 'reused' ? REUSED : cut.how === 'unknown' ? UNKNOWN : OUTSTANDING,
   }
 }
 
 /** Cuts that met a running command weigh more than those that met an idle connection. */
 const howOf = (all: readonly Verdict[], own: Cut['how']): Cut['how'] =>
-  own === 'reused' && all.some((v) => v.detail['how'] === 'outstanding') ? 'outstanding' : own
+  own === 'unknown' ? own : own === 'reused' && all.some((v) => v.detail['how'] === 'outstanding') ? 'outstanding' : own
+
+/**
+ * A proxy that waits for a slow statement sees two silent sides, and its timers do not ask why: seconds of silence when they
+ * look like such a timer, null otherwise.
+ */
+function proxyTimer(cut: Cut): number | null {
+  const { silence, outstanding } = cut.root.first
+  if (cut.culprit.role !== 'proxy' || cut.how !== 'outstanding' || outstanding === null) return null
+  return roundness(silence, TIMER_STEP, TIMER_LATE) < 0 || silence < SHORTEST ? null : Math.round(silence / 1e6) / 1e3
+}
 
 /** What the server said without being asked right before it closed. */
 function errorBefore(first: FirstClose, s: Session): ErrorFact | null {
@@ -296,8 +337,14 @@ function title(
   const said = serverError === null ? '' : ` (error ${serverError.code})`
   const verb = all.every((v) => v.detail['close'] === 'rst') ? 'reset' : 'closed'
   const whoCapital = who[0]!.toUpperCase() + who.slice(1)
+  if (how === 'unknown')
+    return `${culprit.address} no longer knew ${n === 1 ? 'a connection' : `${n} connections`} and reset ${n === 1 ? 'it' : 'them'}: its address moved, it was restarted, or a filter answered; ${lostWords} lost`
   if (how === 'reused')
     return `${whoCapital} ${verb} ${n === 1 ? 'a connection' : `${n} connections`} while idle${said}; ${lostWords} sent afterwards ${lost.length === 1 ? 'was' : 'were'} lost`
+  const timers = new Set(all.map((v) => v.detail['timerSeconds']))
+  const [timer] = timers
+  if (timers.size === 1 && typeof timer === 'number')
+    return `${whoCapital} ${verb} ${n === 1 ? 'a connection' : `${n} connections`} after ${formatDuration(timer * 1e9)} of a running statement, as a timer of its own would; ${lostWords} lost`
   const took = all.map((v) => v.evidence.find((e) => e.kind === 'measure')?.value ?? 0)
   const after = n === 1 ? ` ${formatDuration((took[0] ?? 0) * 1e9)} after the command` : ''
   return `${whoCapital} ${verb} ${n === 1 ? 'a connection' : `${n} connections`} ${all.every((v) => v.command !== null) ? 'with a command outstanding' : 'at once'}${said}${after}; ${lostWords} lost`
@@ -320,6 +367,31 @@ const OUTSTANDING = [
   {
     text: 'Read the log of the process that closed, at the second of the close',
     config: 'MySQL: SET PERSIST log_error_verbosity=3',
+  },
+]
+const PROXY_TIMER = [
+  {
+    text: 'Let the proxy wait longer than the slowest statement that is meant to finish',
+    config: 'HAProxy: timeout server and timeout client above it (a running statement is silence on both sides)',
+  },
+  {
+    text: 'Or bound statements on the server, where the answer is an error and the connection lives',
+    config: 'MySQL max_execution_time; MariaDB max_statement_time',
+  },
+]
+const UNKNOWN = [
+  {
+    text: 'See whether the address went to another host at that time (failover, keepalived, a cloud address), or the host was restarted',
+    config:
+      'logs of the cluster manager; ip neigh on the client: another hardware address; connection ids that begin anew',
+  },
+  {
+    text: 'Or whether a filter on that host rejects established connections',
+    config: 'iptables-save | grep tcp-reset; nft list ruleset',
+  },
+  {
+    text: 'Let the pool check connections before use; the request never reached the server and can be repeated',
+    config: '',
   },
 ]
 const REUSED = [

@@ -12,7 +12,7 @@ export default defineRule({
     title: 'The server was shut down',
     severity: 'error',
     what:
-      'The server closed all its connections and one sign of order was seen: error 1053 (Server shutdown in progress), attempts refused while older connections still lived, ' +
+      'The server closed all its connections and one sign of order was seen: a SHUTDOWN statement, error 1053 (Server shutdown in progress) or MariaDB’s 1927, attempts refused while older connections still lived, ' +
       'or closes in sequence instead of all at once; then new attempts were refused or another process answered.',
     why: 'A restart, an upgrade or a failover, seen from the application: statements under way were ended, idle pooled connections are dead.',
     cannotTell:
@@ -41,7 +41,10 @@ export default defineRule({
         url: 'https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html#error_er_server_shutdown',
       },
     ],
-    detail: { ...END_DETAIL, sign: 'what showed the order: named (an error), refused-first, in-sequence' },
+    detail: {
+      ...END_DETAIL,
+      sign: 'what showed the order: asked (SHUTDOWN was sent), named (an error), refused-first, in-sequence',
+    },
     sample: 'server-shutdown',
   },
   session(s, ctx) {
@@ -53,9 +56,11 @@ export default defineRule({
       cause: 'stopped',
       what: 'was shut down',
       cannotTell: [
-        end.orderly === 'named'
-          ? 'a crash: a dying server says nothing'
-          : 'a crash: its connections would have closed at once',
+        end.orderly === 'asked'
+          ? 'a crash: it was told to stop'
+          : end.orderly === 'named'
+            ? 'a crash: a dying server says nothing'
+            : 'a crash: its connections would have closed at once',
       ],
       remedy: this.meta.fix,
     })
