@@ -128,6 +128,8 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       this.options.onSession(session)
     }
     this.undecided.length = 0
+    const { refused } = this.decryption.buffers
+    if (refused > 0) this.anomalies.note('us.limit', 0, `${refused} TLS records, too many being under way at once`)
   }
 
   private summarise(r: SessionRecorder, how: CloseHow, at: Instant): Session {
