@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Epoch } from '../core/time.ts'
+import type { LogEvent } from '../logs/event.ts'
 import type { Confidence, Evidence, Finding, Occurrence, Severity } from '../report/model.ts'
 import type { Session } from '../session/session.ts'
 import { sharedTraits } from './blast-radius.ts'
@@ -28,8 +29,9 @@ export function detect(
   sessions: readonly Session[],
   epoch: Epoch,
   roles: Roles = new Map(),
+  events: readonly LogEvent[] = [],
 ): EngineResult {
-  const fleet = new Fleet(sessions, roles)
+  const fleet = new Fleet(sessions, roles, events)
   const explained = new Set<Session>()
   const bugs: EngineResult['bugs'] = []
   const groups = new Map<string, { rule: Rule; verdicts: Verdict[] }>()
@@ -123,6 +125,8 @@ function occurrence(v: Verdict, epoch: Epoch): Occurrence {
 
 function evidence(e: RuleEvidence, own: Session, epoch: Epoch): Evidence[] {
   const session = e.of ?? own
+  if (e.kind === 'log')
+    return [{ kind: 'log', input: e.event.input, line: e.event.line, text: e.event.text, says: e.says }]
   if (e.kind === 'silence')
     return [{ kind: 'silence', from: epoch.rfc3339(e.from), to: epoch.rfc3339(e.to), says: e.says }]
   if (e.kind === 'measure') {

@@ -1,5 +1,7 @@
 /** All sessions of a run, with the questions that rules ask about more than one of them. Indexes are built once. */
 import type { Duration, Instant } from '../core/time.ts'
+import { LogIndex } from '../correlate/log-index.ts'
+import type { LogEvent } from '../logs/event.ts'
 import { Command } from '../mysql/commands.ts'
 import type { KillFact, Session } from '../session/session.ts'
 import { type Carried, Legs } from './legs.ts'
@@ -20,6 +22,8 @@ export type Roles = ReadonlyMap<string, 'client' | 'proxy' | 'server'>
 
 export class Fleet {
   readonly sessions: readonly Session[]
+  /** What the logs of the run say, joined to the sessions. */
+  readonly logs: LogIndex
   private readonly killsById = new Map<number, Kill[]>()
   private readonly roles: Roles
   /** Addresses that sent a PROXY header. */
@@ -29,12 +33,13 @@ export class Fleet {
   private readonly opens = new Map<string, Set<string>>()
   private readonly closedByClient = new Map<string, Session[]>()
 
-  constructor(sessions: readonly Session[], roles: Roles = new Map()) {
+  constructor(sessions: readonly Session[], roles: Roles = new Map(), events: readonly LogEvent[] = []) {
     this.sessions = sessions
     this.roles = roles
     for (const s of sessions) this.index(s)
     for (const list of this.closedByClient.values()) list.sort((a, b) => a.ending.first!.at - b.ending.first!.at)
     this.legs = new Legs(this)
+    this.logs = new LogIndex(events, sessions, (ip) => this.isProxy(ip))
   }
 
   private index(s: Session): void {
