@@ -9,6 +9,8 @@ import type { Confidence, Evidence, Finding, Occurrence, Severity } from '../rep
 import type { Session } from '../session/session.ts'
 import { sharedTraits } from './blast-radius.ts'
 import { Fleet, type Roles } from './fleet.ts'
+import { attachLogs, nameProduct } from './log-evidence.ts'
+import { leadByLog } from './log-lead.ts'
 import type { Rule, RuleContext, RuleEvidence, Verdict } from './rule.ts'
 import { redactSecrets } from './secrets.ts'
 import { addTwins, oneCausePerConnection, perConnection } from './twins.ts'
@@ -53,6 +55,7 @@ export function detect(
         bugs.push({ rule: rule.meta.id, session: s.id, error })
       }
     }
+    leadByLogs(rule, sessions, ctx, reported, settled, bugs)
     for (const s of settled) explained.add(s)
     for (const v of oneCausePerConnection(reported, fleet)) {
       const key = `${rule.meta.id}\n${v.cause}`
@@ -67,6 +70,7 @@ export function detect(
     explained,
     fleet,
   )
+  for (const g of groups.values()) attachLogs(g.rule.meta.id, g.verdicts, fleet)
   const accused = new Set<Session>()
   for (const g of groups.values()) for (const v of g.verdicts) if (v.severity !== 'info') accused.add(v.session)
   const findings = [...groups.values()].map((g) => finding(g.rule, g.verdicts, fleet, epoch, accused))
@@ -78,6 +82,27 @@ export function detect(
       (a.id < b.id ? -1 : 1),
   )
   return { findings, fleet, bugs }
+}
+
+/** What the rule did not see in the packets, and a log says. */
+function leadByLogs(
+  rule: Rule,
+  sessions: readonly Session[],
+  ctx: RuleContext,
+  reported: readonly Verdict[],
+  settled: readonly Session[],
+  bugs: EngineResult['bugs'],
+): void {
+  if (ctx.fleet.logs.events.length === 0) return
+  const said = new Set([...reported.map((v) => v.session), ...settled])
+  for (const s of sessions) {
+    if (said.has(s)) continue
+    try {
+      leadByLog(rule.meta, s, ctx)
+    } catch (error) {
+      bugs.push({ rule: rule.meta.id, session: s.id, error })
+    }
+  }
 }
 
 function finding(
@@ -100,7 +125,7 @@ function finding(
     family: rule.meta.family,
     severity: lead.severity,
     confidence: lead.confidence,
-    title: lead.title(perConnection(verdicts, fleet)),
+    title: nameProduct(lead.title(perConnection(verdicts, fleet)), lead),
     culprit: lead.culprit,
     detail: shared.length === 0 ? lead.detail : { ...lead.detail, shared },
     occurrences: verdicts.map((v) => occurrence(v, epoch)),
