@@ -5,6 +5,7 @@
 import { statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { type ExpandedInput, expandInputs } from './capture/expand-inputs.ts'
+import { type Input, openInput } from './capture/input.ts'
 import type { PacketSink, PacketView } from './capture/packet-view.ts'
 import { groupSeries } from './capture/series.ts'
 import { isCapture, openCapture, peekFirstPacket } from './capture/source.ts'
@@ -12,6 +13,7 @@ import { AnomalyLog } from './core/anomaly.ts'
 import { MysqlconnError } from './core/errors.ts'
 import { initZstd } from './mysql/zstd.ts'
 import type { AnalyzeOptions } from './options.ts'
+import { isLog, type LogFile, readLogs } from './read-logs.ts'
 import type { Report } from './report/model.ts'
 import { Run } from './run.ts'
 import type { FrameMap } from './session/session.ts'
@@ -23,10 +25,12 @@ interface CaptureFile {
   first: { unixSeconds: number; nanoseconds: number } | null
   /** Bytes on disk, 0 for a stream. */
   size: number
+  /** A stream is opened once, to see what it holds. */
+  input?: Input
 }
 
 /**
- * Analyses captures (files, directories, globs, `-` for stdin). Rejects with a MysqlconnError when the options are wrong
+ * Analyses captures and logs (files, directories, globs, `-` for stdin). Rejects with a MysqlconnError when the options are wrong
  * or nothing could be read; damaged or foreign inputs beside good ones are named in the report's `inputs`.
  */
 export async function analyze(inputs: readonly string[], options: AnalyzeOptions = {}): Promise<Report> {
@@ -36,16 +40,27 @@ export async function analyze(inputs: readonly string[], options: AnalyzeOptions
   const names = uniqueNames(expanded)
   await initZstd()
   const captures: CaptureFile[] = []
+  const logs: LogFile[] = []
   const others: (() => void)[] = []
   let unreadable: MysqlconnError | null = null
   for (const [i, input] of expanded.entries()) {
     const name = names[i]!
-    // A folder is named for its captures; what else lies there (notes, reports) is not an input that failed.
-    if (input.kind === 'text' && !input.explicit) continue
-    if (input.kind === 'stream' || isCapture(input.kind)) {
-      const file = input.kind !== 'stream'
-      const first = file && expanded.length > 1 ? await peekFirstPacket(input.path) : null
-      captures.push({ path: input.path, name, format: input.kind, first, size: file ? statSync(input.path).size : 0 })
+    if (input.kind === 'stream') {
+      const stream = await openInput(input.path)
+      if (isLog(stream)) logs.push({ path: input.path, name, size: 0, input: stream })
+      else captures.push({ path: input.path, name, format: input.kind, first: null, size: 0, input: stream })
+      continue
+    }
+    if (input.kind === 'text') {
+      const text = await openInput(input.path)
+      text.close()
+      if (isLog(text)) logs.push({ path: input.path, name, size: text.size ?? 0 })
+      // A folder is named for its captures and logs; what else lies there (notes, reports) is not an input that failed.
+      if (isLog(text) || !input.explicit) continue
+    }
+    if (isCapture(input.kind)) {
+      const first = expanded.length > 1 ? await peekFirstPacket(input.path) : null
+      captures.push({ path: input.path, name, format: input.kind, first, size: statSync(input.path).size })
       continue
     }
     const anomalies = new AnomalyLog()
@@ -63,22 +78,23 @@ export async function analyze(inputs: readonly string[], options: AnalyzeOptions
     const format = input.kind === 'keylog' ? 'nss-keylog' : input.kind === 'text' ? 'text' : 'unknown'
     others.push(() => run.addOther(input.path, name, kind, format, statSync(input.path).size, anomalies))
   }
-  if (captures.length === 0) {
+  if (captures.length === 0 && logs.length === 0) {
     throw (
       unreadable ??
       new MysqlconnError(
         'E_INPUT_UNRECOGNISED',
-        'none of the inputs is a capture',
-        'this version reads pcap and pcapng; logs are read from 0.2 on',
+        'none of the inputs is a capture or a log of a known format',
+        'captures are pcap or pcapng; docs/formats.md lists the logs',
       )
     )
   }
-  const total = captures.reduce((n, c) => n + c.size, 0)
+  const total = [...captures, ...logs].reduce((n, c) => n + c.size, 0)
   let done = 0
   for (const group of groupSeries(captures)) {
     if (options.signal?.aborted === true) break
     done = await readGroup(run, group, options, done, total)
   }
+  if (!run.partial) await readLogs(run, logs, options, done, total)
   for (const add of others) add()
   if (options.signal?.aborted === true) run.partial = true
   return run.report()
@@ -100,7 +116,7 @@ async function readGroup(
   for (const file of group) {
     numbering.begin(file.name)
     const anomalies = new AnomalyLog()
-    const capture = await openCapture(file.path, {
+    const capture = await openCapture(file.input ?? file.path, {
       epoch: run.epoch,
       anomalies,
       sink,

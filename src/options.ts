@@ -19,6 +19,11 @@ export interface AnalyzeOptions {
   roles?: Readonly<Record<string, 'client' | 'proxy' | 'server'>>
   /** Seconds by which the clock of an input, named as in the report, is ahead of the true time, negative when behind (--clock-offset). Without it offsets are estimated from connections that two captures show. */
   clockOffsets?: Readonly<Record<string, number>>
+  /**
+   * The zone of log times that bear none (--tz): `+08:00`, `UTC`, `Asia/Shanghai`; for one log `NAME=ZONE`, named as in the report.
+   * Without it UTC, unless the syslog header before such a line shows the zone.
+   */
+  timeZones?: readonly string[]
   /** The caller treats incomplete evidence as a failure (--strict). It changes no fact, only the exit code. */
   strict?: boolean
   /** Literals of SQL become `?` in everything that is reported (--redact). */

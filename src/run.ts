@@ -14,6 +14,9 @@ import { type ClockOffset, clockOffsets } from './detect/clocks.ts'
 import { detect } from './detect/engine.ts'
 import { idleReport } from './detect/idle-report.ts'
 import { RULES } from './detect/rules/index.ts'
+import type { LogEvent } from './logs/event.ts'
+import type { LogCounts } from './logs/source.ts'
+import { EventStore } from './logs/store.ts'
 import { type AnalyzeOptions, parseWhen, resolveWhen } from './options.ts'
 import { anomalyReports, sessionReport, summarise } from './report/build.ts'
 import { type InputReport, REPORT_SCHEMA, type Report, type TraceReport } from './report/model.ts'
@@ -36,6 +39,8 @@ export class Run {
   private healthy = 0
   private trace: { session: string; trace: Trace } | null = null
   private readonly log = new AnomalyLog()
+  /** Events of all logs. */
+  private readonly logs = new EventStore()
 
   constructor(options: AnalyzeOptions) {
     this.options = options
@@ -214,6 +219,42 @@ export class Run {
       linkTypes: info.linkTypeNames,
       anomalies: anomalyReports(anomalies),
     })
+  }
+
+  /** What the logs say, by input in the order in which they were read, then by line. */
+  get events(): readonly LogEvent[] {
+    return this.logs.list()
+  }
+
+  /** Called before the first log is read, when all captures have been: what lies near them is worth most. */
+  beginLogs(): { near: number | null; keep: (event: LogEvent) => boolean } {
+    let from = Number.POSITIVE_INFINITY
+    let to = Number.NEGATIVE_INFINITY
+    for (const s of this.kept) {
+      if (s.startAt < from) from = s.startAt
+      if (s.endAt > to) to = s.endAt
+    }
+    const day = 86_400 * NS_PER_SECOND
+    if (from <= to) this.logs.window = { from: from - day, to: to + day }
+    const near = this.epoch.fixed ? this.epoch.unixSeconds : null
+    return { near, keep: (event) => this.logs.add(event) }
+  }
+
+  /** A log that was read; its events have been kept one by one. */
+  addLog(path: string, name: string, format: string, bytes: number, counts: LogCounts, anomalies: AnomalyLog): void {
+    this.inputs.push({
+      path,
+      name,
+      kind: 'log',
+      format,
+      bytes,
+      firstAt: counts.firstAt === null ? null : this.epoch.rfc3339(counts.firstAt),
+      lastAt: counts.lastAt === null ? null : this.epoch.rfc3339(counts.lastAt),
+      lines: counts.lines,
+      recognised: counts.recognised,
+      anomalies: anomalyReports(anomalies),
+    })
+    this.logs.inputs.push(name)
   }
 
   /** An input that holds no packets. */

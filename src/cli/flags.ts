@@ -8,7 +8,7 @@ import type { Severity } from '../report/model.ts'
 import { SEVERITIES } from './exit-code.ts'
 
 export const INPUTS = Args.string({
-  description: 'captures (pcap, pcapng, also .gz and .zst), folders of them, globs; - is stdin',
+  description: 'captures (pcap, pcapng), logs, also as .gz and .zst; folders of them, globs; - is stdin',
   required: true,
   multiple: true,
   // stdin is read when - asks for it, never because an argument is missing.
@@ -61,6 +61,14 @@ export const SELECT_FLAGS = {
     summary:
       'Seconds by which the clock of an input is ahead (+) or behind (-). Without it the offset of captures is estimated from connections that they share.',
     helpValue: 'NAME=±SECONDS',
+    multiple: true,
+    multipleNonGreedy: true,
+    helpGroup: 'SELECT',
+  }),
+  tz: Flags.string({
+    summary:
+      'Zone of log times that bear none: +08:00, UTC, Asia/Shanghai; for one log NAME=ZONE. Without it UTC, or what a syslog header before the line shows.',
+    helpValue: '[NAME=]ZONE',
     multiple: true,
     multipleNonGreedy: true,
     helpGroup: 'SELECT',
@@ -130,6 +138,7 @@ export interface AnalysisFlags {
   'min-severity'?: string | undefined
   role?: string[] | undefined
   'clock-offset'?: string[] | undefined
+  tz?: string[] | undefined
   keylog?: string[] | undefined
   redact?: boolean | undefined
   strict?: boolean | undefined
@@ -151,6 +160,7 @@ export function analyzeOptions(flags: AnalysisFlags): AnalyzeOptions {
   if (flags.role !== undefined) options.roles = Object.fromEntries(flags.role.map(role))
   if (flags['clock-offset'] !== undefined)
     options.clockOffsets = Object.fromEntries(flags['clock-offset'].map(clockOffset))
+  if (flags.tz !== undefined) options.timeZones = flags.tz
   if (flags.strict) options.strict = true
   if (flags.redact) options.redact = true
   return options

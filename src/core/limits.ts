@@ -25,6 +25,14 @@ export interface Limits {
   anomaliesKept: number
   /** TCP bytes examined before a connection that shows no MySQL is left alone. */
   recogniseBytes: number
+  /** Bytes of a log line that are read; the rest of it is skipped. A general log holds whole statements. */
+  logLineBytes: number
+  /** Bytes of an entry of several lines (a stack trace, a statement) that are looked at. */
+  logEntryBytes: number
+  /** Bytes of an entry kept as evidence. */
+  logTextBytes: number
+  /** Log events kept over all inputs, about 1 KB each: half for those that say why something broke. */
+  logEvents: number
 }
 
 export const LIMITS: Limits = {
@@ -41,4 +49,8 @@ export const LIMITS: Limits = {
   fragmentBytes: 4 << 20,
   anomaliesKept: 8,
   recogniseBytes: 64 << 10,
+  logLineBytes: 64 << 10,
+  logEntryBytes: 64 << 10,
+  logTextBytes: 4096,
+  logEvents: 100_000,
 }
