@@ -10,6 +10,7 @@ import { sideName } from './core/direction.ts'
 import { MysqlconnError } from './core/errors.ts'
 import { LIMITS } from './core/limits.ts'
 import { Epoch, type Instant, NS_PER_SECOND, toSeconds } from './core/time.ts'
+import { logClocks, shiftEvents } from './correlate/clock.ts'
 import { type ClockOffset, clockOffsets } from './detect/clocks.ts'
 import { detect } from './detect/engine.ts'
 import { idleReport } from './detect/idle-report.ts'
@@ -96,6 +97,7 @@ export class Run {
     const order = new Map(this.inputs.map((i, n) => [i.name, n]))
     const rank = (s: Session): number => order.get(s.input) ?? 0
     const clocks = this.setClocks()
+    const events = this.setLogClocks()
     // An address that nobody has is harmless; a name that is neither is a slip.
     for (const name of Object.keys(this.options.roles ?? {}))
       if (!/^[\d.]+$|:/.test(name)) this.nameOfInput(name, 'role')
@@ -110,7 +112,13 @@ export class Run {
       sessions,
       this.epoch,
       new Map(Object.entries(this.options.roles ?? {})),
+      events.filter((e) => e.at === null || (e.at >= inRange.since && e.at < inRange.until)),
     )
+    for (const input of this.inputs) {
+      if (input.kind !== 'log') continue
+      const { about, joined } = fleet.logs.joinedOf(input.name)
+      if (about > 0 && sessions.length > 0) Object.assign(input, { about, joined })
+    }
     const least = RANK[this.options.minSeverity ?? 'info']
     const shown = findings.filter((f) => RANK[f.severity] <= least)
     const filtered = this.kept.length - sessions.length
@@ -169,6 +177,25 @@ export class Run {
       if (clock !== undefined) input.clockOffsetSeconds = toSeconds(clock.offset)
     }
     return clocks
+  }
+
+  /** Brings the events of all logs to the clock of the captures, and says so in the inputs. */
+  private setLogClocks(): readonly LogEvent[] {
+    const events = this.events
+    if (events.length === 0) return events
+    const logs = new Map<string, LogEvent[]>()
+    for (const e of events) {
+      const list = logs.get(e.input)
+      if (list === undefined) logs.set(e.input, [e])
+      else list.push(e)
+    }
+    const given = new Map(Object.entries(this.options.clockOffsets ?? {}).map(([name, s]) => [name, s * NS_PER_SECOND]))
+    for (const [name, clock] of logClocks(logs, this.kept, given)) {
+      shiftEvents(logs.get(name)!, -clock.offset)
+      const input = this.inputs.find((i) => i.name === name)
+      if (input !== undefined) input.clockOffsetSeconds = toSeconds(clock.offset)
+    }
+    return events
   }
 
   private traceReport(

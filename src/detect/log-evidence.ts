@@ -77,9 +77,13 @@ function support(rule: string, v: Verdict, cited: readonly Cited[]): void {
     // One line of each kind from each log is enough.
     if (!shown.some((x) => x.event.input === c.event.input && x.reading.says === c.reading.says)) shown.push(c)
   }
-  const lines = shown.map(({ event, reading }): RuleEvidence => ({ kind: 'log', event, says: reading.says }))
-  // The first pieces are what the reader sees first: the close, then who says so.
-  v.evidence.splice(Math.min(1, v.evidence.length), 0, ...lines)
+  const lines = (weak: boolean): RuleEvidence[] =>
+    shown
+      .filter((c) => (c.reading.weight === 'sees') === weak)
+      .map(({ event, reading }) => ({ kind: 'log', event, says: reading.says }))
+  // The first pieces are what the reader sees first: the close, then who says so. Who only noticed comes last.
+  v.evidence.splice(Math.min(1, v.evidence.length), 0, ...lines(false))
+  v.evidence.push(...lines(true))
   for (const { event, reading } of shown) {
     const own = reading.role === v.culprit.role && reading.role === event.role
     if (reading.weight === 'says' && reading.role === v.culprit.role) {

@@ -123,6 +123,9 @@ export interface InputReport {
   lines?: number
   recognised?: number
   clockOffsetSeconds?: number
+  /** Log lines that tell of a connection, and those of them whose session was found; only beside captures. */
+  about?: number
+  joined?: number
   anomalies: AnomalyReport[]
 }
 

@@ -61,6 +61,8 @@ const input = object(
       type: 'number',
       description: 'how far this clock is ahead of the one that times are given in',
     },
+    about: { ...integer, description: 'log events that tell of a connection; only beside captures' },
+    joined: { ...integer, description: 'those of them whose session was found' },
     anomalies: list(ref('anomaly')),
   },
   [
@@ -73,6 +75,8 @@ const input = object(
     'lines',
     'recognised',
     'clockOffsetSeconds',
+    'about',
+    'joined',
   ],
 )
 

@@ -47,5 +47,8 @@ export const idle = (rule: 'idle-timeout-proxy' | 'idle-timeout-server'): readon
   'validation-too-late',
 ]
 
-/** `HAProxy 2.6.12`. */
-export const named = (e: LogEvent): string => (e.version === null ? e.product : `${e.product} ${e.version}`)
+/** `HAProxy 2.6.12`; of servers without the packager's suffix. */
+export function named(e: LogEvent): string {
+  if (e.version === null) return e.product
+  return `${e.product} ${e.role === 'server' ? e.version.replace(/^5\.5\.5-(?=\d+\.)/, '').replace(/-.*$/, '') : e.version}`
+}

@@ -131,7 +131,7 @@ export function readServer(e: LogEvent): LogReading | null {
 /** A timeout before the login is connect_timeout's. */
 function unauthenticated(e: LogEvent, reading: LogReading): LogReading {
   if (!/timeout reading/i.test(e.reason ?? e.text)) return reading
-  if (e.user !== 'unauthenticated' && e.connectionId !== null) return reading
+  if (e.user !== null) return reading
   return {
     rules: ['handshake-timeout', 'connect-timeout'],
     role: 'client',
