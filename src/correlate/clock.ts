@@ -35,6 +35,8 @@ const SAME_KEY = 16
 const AT_ONCE: Duration = 60 * NS_PER_MS
 /** From an event to the line that tells of it: buffers, and a thread that has other work. */
 const TOLD_AFTER: Duration = 1.5 * NS_PER_SECOND
+/** A server notices that its client has gone when it next reads or writes: at the end of the statement. */
+const NOTICED_AFTER: Duration = 120 * NS_PER_SECOND
 const QUARTER_HOUR: Duration = 900 * NS_PER_SECOND
 const ZONES = 56
 /** An offset that so many of the best one's lines allow is as good. */
@@ -111,14 +113,27 @@ function addLog(anchors: Map<string, Anchor[]>, events: readonly LogEvent[], off
   }
 }
 
+/** One line may fit several connections; where it allows one offset twice that counts once. */
 function rangesOf(events: readonly LogEvent[], anchors: ReadonlyMap<string, readonly Anchor[]>): Range[] {
   const ranges: Range[] = []
-  for (const e of events)
-    for (const key of keysOf(e))
+  for (const e of events) {
+    const own: Range[] = []
+    for (const key of keysOf(e)) {
       for (const a of anchors.get(key) ?? []) {
         const range = rangeOf(e, a)
-        if (range !== null) ranges.push(range)
+        if (range !== null) own.push(range)
       }
+    }
+    own.sort((a, b) => a.low - b.low)
+    let last: Range | undefined
+    for (const range of own) {
+      if (last !== undefined && range.low <= last.high) last.high = Math.max(last.high, range.high)
+      else {
+        last = { ...range }
+        ranges.push(last)
+      }
+    }
+  }
   return ranges
 }
 
@@ -126,8 +141,9 @@ function rangeOf(e: LogEvent, a: Anchor): Range | null {
   const at = e.at!
   if (e.startAt !== null)
     return a.open === null ? null : { low: e.startAt - a.open - AT_ONCE, high: e.startAt - a.open + AT_ONCE }
+  const within = e.what === 'aborted' ? NOTICED_AFTER : TOLD_AFTER
   const told = (moment: Instant): Range => ({
-    low: at - moment - TOLD_AFTER,
+    low: at - moment - within,
     high: at - moment + e.precision + AT_ONCE,
   })
   if (e.what === 'connected' && a.open !== null) return told(a.open)

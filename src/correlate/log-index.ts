@@ -30,6 +30,7 @@ export interface Joined {
 export class LogIndex {
   /** In order of time; events without a time come where their log has them. */
   readonly events: readonly LogEvent[]
+  private readonly timed: readonly LogEvent[]
   private readonly bySession = new Map<Session, LogEvent[]>()
   private readonly byEvent = new Map<LogEvent, Session[]>()
   private readonly counts = new Map<string, Joined>()
@@ -46,6 +47,7 @@ export class LogIndex {
   constructor(events: readonly LogEvent[], sessions: readonly Session[], isProxy: (ip: string) => boolean) {
     this.isProxy = isProxy
     this.events = inOrder(events)
+    this.timed = this.events.filter((e) => e.at !== null)
     if (events.length === 0) return
     for (const s of [...sessions].sort((a, b) => a.startAt - b.startAt)) {
       push(this.byClient, s.client, s)
@@ -76,7 +78,26 @@ export class LogIndex {
 
   /** Events between two moments, those that have a time. */
   between(from: Instant, to: Instant): readonly LogEvent[] {
-    return this.events.filter((e) => e.at !== null && e.at >= from && e.at <= to)
+    let low = 0
+    let high = this.timed.length
+    while (low < high) {
+      const mid = (low + high) >> 1
+      if (this.timed[mid]!.at! < from) low = mid + 1
+      else high = mid
+    }
+    let end = low
+    while (end < this.timed.length && this.timed[end]!.at! <= to) end++
+    return this.timed.slice(low, end)
+  }
+
+  /** The line names a connection, by port, id or the pool's own name for it. */
+  isAbout(e: LogEvent): boolean {
+    return (
+      (parseEndpoint(e.client)?.port ?? 0) > 0 ||
+      (e.connectionId !== null && e.connectionId > 0) ||
+      e.frontId !== null ||
+      e.poolConnection !== null
+    )
   }
 
   private join(e: LogEvent): void {
@@ -84,8 +105,7 @@ export class LogIndex {
     const known = this.aliasOf(e)
     const client = e.client ?? known?.client ?? null
     const id = e.connectionId ?? known?.id ?? null
-    const port = parseEndpoint(client)?.port ?? 0
-    const about = port > 0 || (id !== null && id > 0) || e.frontId !== null || e.poolConnection !== null
+    const about = this.isAbout(e)
     const found = this.find(e, client, id)
     if (about || found.length > 0) {
       const count = this.counts.get(e.input) ?? { about: 0, joined: 0 }

@@ -94,11 +94,12 @@ function leadByLogs(
   bugs: EngineResult['bugs'],
 ): void {
   if (ctx.fleet.logs.events.length === 0) return
-  const said = new Set([...reported.map((v) => v.session), ...settled])
+  const said = new Map(reported.map((v) => [v.session, v]))
+  const silent = new Set(settled)
   for (const s of sessions) {
-    if (said.has(s)) continue
+    if (said.has(s) || silent.has(s)) continue
     try {
-      leadByLog(rule.meta, s, ctx)
+      leadByLog(rule.meta, s, ctx, said)
     } catch (error) {
       bugs.push({ rule: rule.meta.id, session: s.id, error })
     }

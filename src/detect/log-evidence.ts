@@ -3,7 +3,7 @@
  * words make it sure and name it, and a line that says something else is told as a contradiction. One place for all rules: what a
  * line means stands in log-readings/.
  */
-import { type Duration, NS_PER_SECOND } from '../core/time.ts'
+import { type Duration, type Instant, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
 import type { LogEvent } from '../logs/event.ts'
 import type { Confidence } from '../report/model.ts'
 import type { Session } from '../session/session.ts'
@@ -22,6 +22,11 @@ const CITED = 4
 const BEFORE: Duration = 2 * NS_PER_SECOND
 const AFTER: Duration = 3 * NS_PER_SECOND
 
+/** Two things this close to each other are one, where nothing else tells them apart. */
+const ONE_MOMENT: Duration = 300 * NS_PER_MS
+/** Clocks that agree may differ by this. */
+const AHEAD: Duration = 50 * NS_PER_MS
+
 const RANK: Record<LogReading['weight'], number> = { says: 0, fits: 1, sees: 2 }
 const SURER: Record<Confidence, Confidence> = { possible: 'likely', likely: 'certain', certain: 'certain' }
 
@@ -35,7 +40,7 @@ export function attachLogs(rule: string, verdicts: readonly Verdict[], fleet: Fl
   if (fleet.logs.events.length === 0) return
   for (const v of verdicts) {
     const events = linesAbout(v.session, fleet)
-    const cited: Cited[] = []
+    const cited: Cited[] = linesOfMoment(rule, v, verdicts, fleet)
     const against: Cited[] = []
     for (const event of events) {
       const reading = readingOf(event)
@@ -60,6 +65,32 @@ export function linesAbout(s: Session, fleet: Fleet): readonly LogEvent[] {
   return [...found].sort((a, b) => (a.at ?? 0) - (b.at ?? 0) || a.line - b.line)
 }
 
+/** Lines that name no connection, written at the moment of this verdict and of no other of its rule: joined by time. */
+function linesOfMoment(rule: string, v: Verdict, all: readonly Verdict[], fleet: Fleet): Cited[] {
+  const others = all.filter(
+    (x) => x !== v && x.session.client !== v.session.client && Math.abs(x.at - v.at) <= ONE_MOMENT,
+  )
+  if (others.length > 0) return []
+  const found: Cited[] = []
+  for (const { event, reading } of unnamedNear(v.at, fleet)) {
+    if (reading.weight === 'says' && reading.rules.includes(rule))
+      found.push({ event, reading: { ...reading, says: `${reading.says} (joined by time)` } })
+  }
+  return found
+}
+
+/** Lines that name no connection, at this moment, with what they mean. */
+export function unnamedNear(at: Instant, fleet: Fleet): Cited[] {
+  const found: Cited[] = []
+  for (const event of fleet.logs.between(at - 1.1 * NS_PER_SECOND, at + ONE_MOMENT)) {
+    if (fleet.logs.isAbout(event) || fleet.logs.sessionsOf(event).length > 0) continue
+    if (event.at! + event.precision < at - AHEAD) continue
+    const reading = readingOf(event)
+    if (reading !== null) found.push({ event, reading })
+  }
+  return found
+}
+
 /** Who suffered may notice much later; who acted, or watched, tells at once. */
 function inTime(e: LogEvent, v: Verdict): boolean {
   if (e.at === null) return true
@@ -70,6 +101,7 @@ function inTime(e: LogEvent, v: Verdict): boolean {
 }
 
 function support(rule: string, v: Verdict, cited: readonly Cited[]): void {
+  const told = new Set(v.evidence.map((e) => (e.kind === 'log' ? e.event : null)))
   const best = [...cited].sort((a, b) => RANK[a.reading.weight] - RANK[b.reading.weight])
   const shown: Cited[] = []
   for (const c of best) {
@@ -79,7 +111,7 @@ function support(rule: string, v: Verdict, cited: readonly Cited[]): void {
   }
   const lines = (weak: boolean): RuleEvidence[] =>
     shown
-      .filter((c) => (c.reading.weight === 'sees') === weak)
+      .filter((c) => !told.has(c.event) && (c.reading.weight === 'sees') === weak)
       .map(({ event, reading }) => ({ kind: 'log', event, says: reading.says }))
   // The first pieces are what the reader sees first: the close, then who says so. Who only noticed comes last.
   v.evidence.splice(Math.min(1, v.evidence.length), 0, ...lines(false))

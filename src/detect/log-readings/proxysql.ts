@@ -61,7 +61,13 @@ export function readProxysql(e: LogEvent): LogReading | null {
           weight: 'fits',
           says: `${who} says it sent KILL CONNECTION ${e.connectionId ?? ''} for a client that had left`,
         }
-      return proxy(['connection-killed'], 'the client’s connection was killed')
+      // Also written behind every line that says why it kills.
+      return {
+        rules: ['connection-killed', ...idle('idle-timeout-proxy'), 'handshake-timeout', 'proxy-shutdown'],
+        role: 'proxy',
+        weight: 'fits',
+        says: `${who} says it closed a client that it, or an administrator, had killed`,
+      }
     case 'broken':
       return broken(e, who)
     case 'connect-failed':
