@@ -12,8 +12,9 @@ import { LIMITS } from './core/limits.ts'
 import { Epoch, type Instant, NS_PER_SECOND, toSeconds } from './core/time.ts'
 import { logClocks, shiftEvents } from './correlate/clock.ts'
 import { type ClockOffset, clockOffsets } from './detect/clocks.ts'
-import { detect } from './detect/engine.ts'
+import { detect, graveFirst } from './detect/engine.ts'
 import { idleReport } from './detect/idle-report.ts'
+import { logFindings } from './detect/log-only/index.ts'
 import { RULES } from './detect/rules/index.ts'
 import type { LogEvent } from './logs/event.ts'
 import type { LogCounts } from './logs/source.ts'
@@ -119,6 +120,9 @@ export class Run {
       const { about, joined } = fleet.logs.joinedOf(input.name)
       if (about > 0 && sessions.length > 0) Object.assign(input, { about, joined })
     }
+    const alone = logFindings(fleet, new Map(rules.map((r) => [r.meta.id, r.meta])), this.epoch)
+    findings.push(...alone.findings)
+    findings.sort(graveFirst)
     const least = RANK[this.options.minSeverity ?? 'info']
     const shown = findings.filter((f) => RANK[f.severity] <= least)
     const filtered = this.kept.length - sessions.length
@@ -137,6 +141,7 @@ export class Run {
         opaque: sessions.filter(isOpaque).length,
         oneSided: sessions.filter((s) => missingDirection(s) !== null).length,
         midstream: sessions.filter(begunBefore).length,
+        unexplained: alone.unexplained,
       }),
     }
     if (this.options.idle === true) report.idle = idleReport(fleet)

@@ -43,7 +43,12 @@ const ZONES = 56
 const AS_GOOD = 0.8
 
 /** Closings that are told when they happen. */
-const CLOSES: ReadonlySet<LogEvent['what']> = new Set(['closed', 'idle-closed', 'killed', 'aborted', 'broken'])
+const CLOSES: ReadonlySet<LogEvent['what']> = new Set(['closed', 'idle-closed', 'killed', 'aborted'])
+/** CR_SERVER_LOST: the connection died in use. Any other that is found broken may have been dead for long. */
+const LOST_IN_USE = 2013
+
+const closes = (e: LogEvent): boolean =>
+  CLOSES.has(e.what) || (e.what === 'broken' && e.role === 'proxy' && e.code === LOST_IN_USE)
 
 /** Offset of every log that can be compared with something, or whose offset is `given`. */
 export function logClocks(
@@ -107,7 +112,7 @@ function addLog(anchors: Map<string, Anchor[]>, events: readonly LogEvent[], off
     const middle = e.at + e.precision / 2 - offset
     const anchor: Anchor = {
       open: e.startAt !== null ? e.startAt - offset : e.what === 'connected' ? middle : null,
-      close: CLOSES.has(e.what) ? middle : null,
+      close: closes(e) ? middle : null,
     }
     if (anchor.open !== null || anchor.close !== null) for (const key of keysOf(e)) push(anchors, key, anchor)
   }
@@ -147,7 +152,7 @@ function rangeOf(e: LogEvent, a: Anchor): Range | null {
     high: at - moment + e.precision + AT_ONCE,
   })
   if (e.what === 'connected' && a.open !== null) return told(a.open)
-  if (CLOSES.has(e.what) && a.close !== null) return told(a.close)
+  if (closes(e) && a.close !== null) return told(a.close)
   // Of any other line only this is sure: the connection was open, or had been.
   return a.open !== null && a.close !== null
     ? { low: at - a.close - TOLD_AFTER, high: at - a.open + e.precision + AT_ONCE }

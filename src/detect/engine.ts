@@ -74,15 +74,16 @@ export function detect(
   const accused = new Set<Session>()
   for (const g of groups.values()) for (const v of g.verdicts) if (v.severity !== 'info') accused.add(v.session)
   const findings = [...groups.values()].map((g) => finding(g.rule, g.verdicts, fleet, epoch, accused))
-  findings.sort(
-    (a, b) =>
-      SEVERITY_RANK[a.severity] - SEVERITY_RANK[b.severity] ||
-      CONFIDENCE_RANK[a.confidence] - CONFIDENCE_RANK[b.confidence] ||
-      b.occurrences.length - a.occurrences.length ||
-      (a.id < b.id ? -1 : 1),
-  )
+  findings.sort(graveFirst)
   return { findings, fleet, bugs }
 }
+
+/** The order of findings in a report: what costs most and is surest comes first. */
+export const graveFirst = (a: Finding, b: Finding): number =>
+  SEVERITY_RANK[a.severity] - SEVERITY_RANK[b.severity] ||
+  CONFIDENCE_RANK[a.confidence] - CONFIDENCE_RANK[b.confidence] ||
+  b.occurrences.length - a.occurrences.length ||
+  (a.id < b.id ? -1 : 1)
 
 /** What the rule did not see in the packets, and a log says. */
 function leadByLogs(

@@ -26,12 +26,29 @@ const TOLD: ReadonlyMap<number, readonly [readonly string[], LogReading['role'],
   [1969, [['query-cancelled'], 'server', 'the statement ran longer than max_statement_time']],
   [1907, [['query-cancelled'], 'proxy', 'the proxy ended a statement that ran too long']],
   [1053, [['server-shutdown', 'connection-killed'], 'server', 'the server was shutting down']],
-  [1153, [['packet-too-large'], 'client', 'the packet was too large for the server']],
+  [1153, [['packet-too-large'], 'server', 'the packet was too large for the server']],
   [1835, [['packet-out-of-order'], 'client', 'a packet was malformed']],
 ])
 const LOST = new Set([2006, 2013, 2027, 2055, 45009])
 
+/** What a pool does in the course of its work tells of no break. */
+const ROUTINE: ReadonlySet<LogEvent['what']> = new Set([
+  'setting',
+  'stats',
+  'checkout',
+  'checkin',
+  'connected',
+  'started',
+  'stopped',
+  'validated',
+  'retired',
+  'reset',
+  'statement',
+  'paused',
+])
+
 export function readApplication(e: LogEvent): LogReading | null {
+  if (ROUTINE.has(e.what)) return null
   const who = named(e)
   const druid = readDruid(e, who)
   if (druid !== null) return druid

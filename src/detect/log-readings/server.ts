@@ -27,7 +27,7 @@ const REASONS: readonly (readonly [RegExp, Omit<LogReading, 'says'>, string])[] 
   ],
   [
     /max_allowed_packet/,
-    { rules: ['packet-too-large'], role: 'client', weight: 'says', setting: 'max_allowed_packet' },
+    { rules: ['packet-too-large'], role: 'server', weight: 'says', setting: 'max_allowed_packet' },
     'a packet was larger than max_allowed_packet',
   ],
   [

@@ -1,0 +1,168 @@
+/**
+ * Findings from logs alone: for lines whose connection no capture of the run shows. Same rules, same culprits where the logs name
+ * them, and never surer than the closing product's own line makes it. An occurrence stands for the line that decides: its session
+ * is `input:line`, and is not listed among the report's sessions, since nothing of its packets is known.
+ */
+import { createHash } from 'node:crypto'
+import { type Duration, type Epoch, formatDuration, NS_PER_MS, NS_PER_SECOND } from '../../core/time.ts'
+import { endpointKey } from '../../correlate/endpoint.ts'
+import type { LogEvent } from '../../logs/event.ts'
+import type { Confidence, Finding, Occurrence, Severity } from '../../report/model.ts'
+import type { Fleet } from '../fleet.ts'
+import { emptyDetail, logDetail } from '../log-lead.ts'
+import { tlsReason } from '../log-readings/application.ts'
+import { titleOf } from '../log-words.ts'
+import type { RuleMeta } from '../rule.ts'
+import { redactSecrets } from '../secrets.ts'
+import { serverEnds } from '../server-life.ts'
+import { type Story, storiesOf } from './story.ts'
+import { judge, type LogVerdict, type Scene } from './verdict.ts'
+
+/** What a capture shows is told by its packets; its clock and a log's may be this far apart. */
+const CAPTURED: Duration = 5 * NS_PER_SECOND
+/** Lines cited for one occurrence. */
+const CITED = 6
+/** What to do to be sure, in the form of a remedy. */
+const CAPTURE = {
+  text: 'To see who closed first, capture on the proxy or the server while it happens, and give both to mysqlconn',
+  config: "tcpdump -i any -s 0 -B 65536 -w mysql.pcap 'tcp port 3306'",
+}
+
+const SEVERITY: Record<Severity, number> = { error: 0, warning: 1, info: 2 }
+const CONFIDENCE: Record<Confidence, number> = { certain: 0, likely: 1, possible: 2 }
+const UNKNOWN = 'unknown'
+
+export interface LogFindings {
+  findings: Finding[]
+  /** Connections that were found dead, and of whose end no log says more. */
+  unexplained: number
+}
+
+export function logFindings(fleet: Fleet, rules: ReadonlyMap<string, RuleMeta>, epoch: Epoch): LogFindings {
+  const events = fleet.logs.events
+  if (events.length === 0) return { findings: [], unexplained: 0 }
+  const unseen = uncaptured(fleet)
+  const stories = storiesOf(events).filter((s) => s.told.length > 0 && s.events.every(unseen))
+  const scene = sceneOf(fleet)
+  const groups = new Map<string, LogVerdict[]>()
+  let unexplained = 0
+  for (const story of stories) {
+    const v = judge(story, scene)
+    if (v === null || !rules.has(v.rule)) {
+      if (v === null && story.told.some((t) => t.reading.weight === 'sees' && t.event.role !== 'server')) unexplained++
+      continue
+    }
+    const { role, address } = v.culprit
+    const key = `${v.rule}\n${role} ${address} ${v.by.reading.setting ?? ''} ${v.rule === 'tls-handshake-failure' ? tlsReason(v.by.event.text) : ''}`
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [v])
+    else group.push(v)
+  }
+  const findings = [...groups].map(([key, verdicts]) => finding(rules.get(verdicts[0]!.rule)!, key, verdicts, epoch))
+  return { findings, unexplained }
+}
+
+/** Whether no capture of the run can show what a line tells of. */
+function uncaptured(fleet: Fleet): (e: LogEvent) => boolean {
+  if (fleet.sessions.length === 0) return () => true
+  let from = Number.POSITIVE_INFINITY
+  let to = Number.NEGATIVE_INFINITY
+  const clients = new Set<string>()
+  for (const s of fleet.sessions) {
+    from = Math.min(from, s.startAt)
+    to = Math.max(to, s.endAt)
+    clients.add(s.clientIp)
+  }
+  return (e) => {
+    if (e.at === null || fleet.logs.sessionsOf(e).length > 0) return false
+    if (e.at > to + CAPTURED || e.at + e.precision < from - CAPTURED) return true
+    const client = endpointKey(e.client)
+    // A client that the captures never show was elsewhere.
+    return client !== null && !clients.has(client.slice(0, client.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1'))
+  }
+}
+
+function sceneOf(fleet: Fleet): Scene {
+  const refusals: LogEvent[] = []
+  const queryKills = new Set<number>()
+  const versions = new Map<string, string>()
+  for (const e of fleet.logs.events) {
+    if (e.what === 'connect-failed') refusals.push(e)
+    if (e.what === 'killed' && e.connectionId !== null && /KILL QUERY/.test(e.text)) queryKills.add(e.connectionId)
+    if (e.product === 'ProxySQL' && e.version !== null) versions.set(e.input, e.version)
+  }
+  return { ends: serverEnds(fleet.logs), refusals, queryKills, versions }
+}
+
+function finding(meta: RuleMeta, key: string, verdicts: readonly LogVerdict[], epoch: Epoch): Finding {
+  const lead = [...verdicts].sort(
+    (a, b) => SEVERITY[a.severity] - SEVERITY[b.severity] || CONFIDENCE[a.confidence] - CONFIDENCE[b.confidence],
+  )[0]!
+  const digest = createHash('sha256').update(key).digest('hex').slice(0, 8)
+  const { event, reading } = lead.by
+  const extra = meta.id === 'tls-handshake-failure' ? { reason: tlsReason(event.text) } : {}
+  return {
+    id: `${meta.id}:${digest}`,
+    rule: meta.id,
+    family: meta.family,
+    severity: lead.severity,
+    confidence: lead.confidence,
+    title: titleOf(meta.id, {
+      culprit: lead.culprit,
+      count: verdicts.length,
+      lost: meta.family === 'handshake' ? 0 : verdicts.filter((v) => v.lost !== null).length,
+      setting: reading.setting ?? null,
+      time: timeOf(verdicts),
+      busy: false,
+    }),
+    culprit: lead.culprit,
+    detail: { ...emptyDetail(meta), ...extra, log: logDetail(event, reading) },
+    occurrences: verdicts.map((v) => occurrence(v, epoch)),
+    excluded: lead.excluded,
+    remedy: lead.severity === 'info' ? meta.fix : [...meta.fix.slice(0, 2), CAPTURE],
+    references: meta.references,
+  }
+}
+
+/** How long the silence was, where a log says so; of HAProxy's lines only the whole duration is known, which bounds it. */
+function timeOf(verdicts: readonly LogVerdict[]): string | null {
+  const idle = verdicts.map((v) => v.by.event.idleMillis).filter((ms) => ms !== null)
+  if (idle.length > 0) return formatDuration(Math.min(...idle) * NS_PER_MS)
+  const all = verdicts.map((v) => v.by.event.durationMillis).filter((ms) => ms !== null)
+  return all.length > 0 && verdicts[0]!.rule.startsWith('idle-')
+    ? `at most ${formatDuration(Math.min(...all) * NS_PER_MS)}`
+    : null
+}
+
+function occurrence(v: LogVerdict, epoch: Epoch): Occurrence {
+  const { event } = v.by
+  const anchor = v.story.events.includes(event) ? event : v.story.told[0]!.event
+  const at = anchor.at ?? event.at
+  const statement = v.lost?.statement ?? null
+  return {
+    session: `${anchor.input}:${anchor.line}`,
+    client: v.story.client ?? UNKNOWN,
+    server: v.story.server ?? UNKNOWN,
+    at: at === null ? UNKNOWN : epoch.rfc3339(at),
+    command: v.lost === null || v.lost.what === 'connect-failed' ? null : statement === null ? null : 'COM_QUERY',
+    statement: statement === null ? null : redactSecrets(statement),
+    outcome: v.lost === null || v.lost.what === 'connect-failed' ? 'none' : 'delivered-unknown',
+    evidence: evidenceOf(v),
+  }
+}
+
+function evidenceOf(v: LogVerdict): Occurrence['evidence'] {
+  const lines = [v.by, ...v.story.told.filter((t) => t.event !== v.by.event)]
+  return lines
+    .slice(0, CITED)
+    .sort((a, b) => (a.event.at ?? 0) - (b.event.at ?? 0))
+    .map(({ event, reading }) => ({
+      kind: 'log' as const,
+      input: event.input,
+      line: event.line,
+      text: event.text,
+      says: reading.says,
+    }))
+}
+
+export type { Story }
