@@ -30,6 +30,8 @@ export interface AnalyzeOptions {
   redact?: boolean
   /** Id of a session to record in full: Report.trace. */
   trace?: string
+  /** Id of a finding, or of a rule (its first finding): Report.around tells the seconds around it (--around). */
+  around?: string
   /** Adds the silences and the timers that they fit: Report.idle. */
   idle?: boolean
   /** Called now and then, between chunks of input. */

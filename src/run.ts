@@ -3,6 +3,7 @@
  * `analyzeBuffer` from memory. Holds no file and prints nothing.
  */
 
+import { eventsAround } from './around.ts'
 import type { CaptureInfo } from './capture/capture-info.ts'
 import { Chain, type ChainOptions } from './chain.ts'
 import { AnomalyLog } from './core/anomaly.ts'
@@ -13,15 +14,25 @@ import { Epoch, type Instant, NS_PER_SECOND, toSeconds } from './core/time.ts'
 import { logClocks, shiftEvents } from './correlate/clock.ts'
 import { type ClockOffset, clockOffsets } from './detect/clocks.ts'
 import { detect, graveFirst } from './detect/engine.ts'
+import type { Fleet } from './detect/fleet.ts'
 import { idleReport } from './detect/idle-report.ts'
+import { linesAbout } from './detect/log-evidence.ts'
 import { logFindings } from './detect/log-only/index.ts'
+import { readingOf } from './detect/log-readings/index.ts'
 import { RULES } from './detect/rules/index.ts'
 import type { LogEvent } from './logs/event.ts'
 import type { LogCounts } from './logs/source.ts'
 import { EventStore } from './logs/store.ts'
 import { type AnalyzeOptions, parseWhen, resolveWhen } from './options.ts'
 import { anomalyReports, sessionReport, summarise } from './report/build.ts'
-import { type InputReport, REPORT_SCHEMA, type Report, type TraceReport } from './report/model.ts'
+import {
+  type AroundReport,
+  type Finding,
+  type InputReport,
+  REPORT_SCHEMA,
+  type Report,
+  type TraceReport,
+} from './report/model.ts'
 import { redactReport } from './report/redact.ts'
 import { begunBefore, isOpaque, missingDirection } from './session/diagnosis.ts'
 import type { Session } from './session/session.ts'
@@ -144,8 +155,9 @@ export class Run {
         unexplained: alone.unexplained,
       }),
     }
+    if (this.options.around !== undefined) report.around = this.aroundReport(this.options.around, findings, fleet)
     if (this.options.idle === true) report.idle = idleReport(fleet)
-    if (this.trace !== null) report.trace = this.traceReport(this.trace, sessions, clocks)
+    if (this.trace !== null) report.trace = this.traceReport(this.trace, sessions, clocks, fleet)
     if (bugs.length > 0) {
       report.bugs = bugs.map((b) => ({
         rule: b.rule,
@@ -207,13 +219,15 @@ export class Run {
     t: { session: string; trace: Trace },
     sessions: readonly Session[],
     clocks: ReadonlyMap<string, ClockOffset>,
+    fleet: Fleet,
   ): TraceReport {
     const session = sessions.find((s) => s.id === t.session)
     const ahead = clocks.get(session?.input ?? '')?.offset ?? 0
     const start = session?.startAt ?? t.trace.events[0]?.at ?? 0
-    return {
-      session: t.session,
-      events: t.trace.events.map((e) => ({
+    type Placed = TraceReport['events'][number] & { order: Instant }
+    const frames = t.trace.events.map(
+      (e): Placed => ({
+        order: e.at - ahead,
         at: this.epoch.rfc3339(e.at - ahead),
         offsetSeconds: toSeconds(e.at - ahead - start),
         frame: session?.files.locate(e.frame).frame ?? e.frame,
@@ -222,9 +236,60 @@ export class Run {
         what: e.what,
         says: e.says,
         ...(e.emphasis ? { emphasis: true } : {}),
-      })),
-      dropped: t.trace.dropped,
+      }),
+    )
+    const lines = (session === undefined ? [] : linesAbout(session, fleet)).flatMap((e): Placed | never[] =>
+      e.at === null
+        ? []
+        : {
+            order: e.at,
+            at: this.epoch.rfc3339(e.at),
+            offsetSeconds: toSeconds(e.at - start),
+            frame: 0,
+            dir: null,
+            layer: 'log' as const,
+            what: `${e.input}:${e.line}`,
+            says: e.text,
+            ...(readingOf(e)?.weight === 'says' ? { emphasis: true } : {}),
+          },
+    )
+    // Frames keep their order among themselves; a line comes behind the frames of its moment.
+    const events = mergeByOrder(frames, lines).map(({ order: _, ...e }) => e)
+    return { session: t.session, events, dropped: t.trace.dropped }
+  }
+
+  private aroundReport(asked: string, findings: readonly Finding[], fleet: Fleet): AroundReport {
+    const finding = findings.find((f) => f.id === asked) ?? findings.find((f) => f.rule === asked)
+    if (finding === undefined) {
+      const ids = findings.map((f) => f.id).join(', ')
+      throw new MysqlconnError(
+        'E_USAGE',
+        `--around: there is no finding ${asked}`,
+        ids === '' ? 'nothing was found in these inputs' : `findings: ${ids}`,
+      )
     }
+    const lead = finding.occurrences.find((o) => o.command !== null) ?? finding.occurrences[0]!
+    const at = this.instantOf(lead.at)
+    const { events, dropped } = eventsAround(fleet, at, new Set(finding.occurrences.map((o) => o.session)))
+    return {
+      finding: finding.id,
+      at: lead.at,
+      events: events.map(({ emphasis, ...e }) => ({
+        ...e,
+        at: this.epoch.rfc3339(e.at),
+        offsetSeconds: toSeconds(e.at - at),
+        ...(emphasis ? { emphasis } : {}),
+      })),
+      dropped,
+    }
+  }
+
+  /** The moment of a time in the report; the first of the run for a line that bears none. */
+  private instantOf(rfc3339: string): Instant {
+    const ms = Date.parse(`${rfc3339.slice(0, 19)}Z`)
+    return Number.isNaN(ms)
+      ? 0
+      : (ms / 1000 - this.epoch.unixSeconds) * NS_PER_SECOND + Number(rfc3339.slice(20, 26)) * 1000
   }
 
   /** A name in --role or --clock-offset must mean something: a slip would silently change nothing. */
@@ -300,4 +365,15 @@ export class Run {
   ): void {
     this.inputs.push({ path, name, kind, format, bytes, anomalies: anomalyReports(anomalies) })
   }
+}
+
+/** Two lists in order of time as one; of equal moments the first list's come first. */
+function mergeByOrder<T extends { order: Instant }>(first: readonly T[], second: readonly T[]): T[] {
+  const out: T[] = []
+  let i = 0
+  for (const b of second) {
+    while (i < first.length && first[i]!.order <= b.order) out.push(first[i++]!)
+    out.push(b)
+  }
+  return [...out, ...first.slice(i)]
 }

@@ -106,6 +106,12 @@ export const OUTPUT_FLAGS = {
     default: false,
     helpGroup: 'OUTPUT',
   }),
+  around: Flags.string({
+    summary:
+      'The seconds around a finding from every source, frames and log lines on one clock, in place of the report.',
+    helpValue: 'FINDING|RULE',
+    helpGroup: 'OUTPUT',
+  }),
   explain: Flags.boolean({
     summary: 'Long text: every piece of evidence, every remedy, what to read.',
     helpGroup: 'OUTPUT',
@@ -146,6 +152,7 @@ export interface AnalysisFlags {
   output?: string[] | undefined
   format?: string | undefined
   explain?: boolean | undefined
+  around?: string | undefined
   color?: string | undefined
 }
 
@@ -161,6 +168,7 @@ export function analyzeOptions(flags: AnalysisFlags): AnalyzeOptions {
   if (flags['clock-offset'] !== undefined)
     options.clockOffsets = Object.fromEntries(flags['clock-offset'].map(clockOffset))
   if (flags.tz !== undefined) options.timeZones = flags.tz
+  if (flags.around !== undefined) options.around = flags.around
   if (flags.strict) options.strict = true
   if (flags.redact) options.redact = true
   return options

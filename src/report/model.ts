@@ -21,10 +21,41 @@ export interface Report {
   summary: Summary
   /** One session, event by event: only when AnalyzeOptions.trace asked for it and the session was found. */
   trace?: TraceReport
+  /** The seconds around a finding from every source: only when AnalyzeOptions.around asked for it and the finding was made. */
+  around?: AroundReport
   /** Silences, and the timers that they fit: only when AnalyzeOptions.idle asked for it. */
   idle?: IdleReport
   /** Rules that failed on a session: bugs of ours. Present only when there are any; the run then exits with 70. */
   bugs?: BugReport[]
+}
+
+/** For `analyze --around`. */
+export interface AroundReport {
+  /** Id of the finding, and the moment of its first costly occurrence. */
+  finding: string
+  at: string
+  /** On one clock, in order of time. */
+  events: AroundEventReport[]
+  /** Events further from the moment that were left out. */
+  dropped: number
+}
+
+export interface AroundEventReport {
+  at: string
+  /** Seconds from the moment, negative before it. */
+  offsetSeconds: number
+  input: string
+  kind: 'frame' | 'log'
+  /** Frame number of a capture, line of a log. */
+  place: number
+  session: string | null
+  client: string | null
+  server: string | null
+  /** Who sent the frame. */
+  by: 'client' | 'server' | null
+  what: string
+  says: string
+  emphasis?: boolean
 }
 
 /** For `mysqlconn idle`. */

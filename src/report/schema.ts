@@ -152,10 +152,14 @@ const evidence = {
 }
 
 const occurrence = object({
-  session: sessionId,
-  client: endpoint,
-  server: endpoint,
-  at: time,
+  session: {
+    ...string,
+    description:
+      'id of a session; of a finding from logs alone `input:line` of the line that decides, which is not listed in `sessions`',
+  },
+  client: { ...endpoint, description: 'ip:port; "unknown" where only a log tells of it and does not say' },
+  server: { ...endpoint, description: 'likewise' },
+  at: { ...time, description: 'RFC 3339, UTC, microseconds; "unknown" when the line bears no time' },
   command: nullableString,
   statement: nullableString,
   outcome: ref('outcome'),
@@ -233,6 +237,24 @@ const traceEvent = object(
   ['bytes', 'emphasis'],
 )
 
+const aroundEvent = object(
+  {
+    at: time,
+    offsetSeconds: number,
+    input: string,
+    kind: oneOf('frame', 'log'),
+    place: { ...integer, description: 'frame of a capture, line of a log' },
+    session: nullableString,
+    client: nullableString,
+    server: nullableString,
+    by: { enum: ['client', 'server', null] },
+    what: string,
+    says: string,
+    emphasis: { type: 'boolean' },
+  },
+  ['emphasis'],
+)
+
 export const REPORT_JSON_SCHEMA: JsonSchema = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   $id: `urn:mysqlconn:${REPORT_SCHEMA}`,
@@ -252,11 +274,12 @@ export const REPORT_JSON_SCHEMA: JsonSchema = {
         notListed: { ...integer, description: 'sessions counted but not in `sessions`' },
         blind: { ...list(string), description: 'what could not be seen' },
       }),
+      around: object({ finding: string, at: time, events: list(ref('aroundEvent')), dropped: integer }),
       idle: object({ histogram: list(ref('idleBucket')), timers: list(ref('idleTimer')) }),
       trace: object({ session: sessionId, events: list(ref('traceEvent')), dropped: integer }),
       bugs: list(object({ rule: string, session: string, message: string })),
     },
-    ['trace', 'idle', 'bugs'],
+    ['trace', 'idle', 'around', 'bugs'],
   ),
   $defs: {
     anomaly,
@@ -269,6 +292,7 @@ export const REPORT_JSON_SCHEMA: JsonSchema = {
     occurrence,
     finding,
     traceEvent,
+    aroundEvent,
     idleBucket,
     idleTimer,
   },

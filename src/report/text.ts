@@ -72,7 +72,11 @@ function* verdict(report: Report, causes: readonly Finding[], style: Style): Ite
     const lost = lostRequests(causes)
     const facts = [
       `${count(causes.length, 'cause')}`,
-      broken === 0 ? 'no session broke yet' : `${grouped(broken)} of ${count(sessions, 'session')} broke`,
+      broken === 0
+        ? 'no session broke yet'
+        : sessions === 0
+          ? `${count(broken, 'connection')} in the logs broke`
+          : `${grouped(broken)} of ${count(sessions, 'session')} broke`,
       lost === 0 ? 'no query lost' : `${count(lost, 'query', 'queries')} lost`,
     ]
     yield* hang('  ', facts.join(', '), style.width, style.bold)

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { type Duration, type Epoch, formatDuration, NS_PER_MS, NS_PER_SECOND } from '../../core/time.ts'
-import { endpointKey } from '../../correlate/endpoint.ts'
+import { endpointKey, parseEndpoint } from '../../correlate/endpoint.ts'
 import type { LogEvent } from '../../logs/event.ts'
 import type { Confidence, Finding, Occurrence, Severity } from '../../report/model.ts'
 import type { Fleet } from '../fleet.ts'
@@ -23,14 +23,19 @@ const CAPTURED: Duration = 5 * NS_PER_SECOND
 /** Lines cited for one occurrence. */
 const CITED = 6
 /** What to do to be sure, in the form of a remedy. */
-const CAPTURE = {
-  text: 'To see who closed first, capture on the proxy or the server while it happens, and give both to mysqlconn',
-  config: "tcpdump -i any -s 0 -B 65536 -w mysql.pcap 'tcp port 3306'",
+function captureAdvice(verdicts: readonly LogVerdict[]): { text: string; config: string } {
+  const ports = verdicts.map((v) => parseEndpoint(v.story.server)?.port ?? 0).filter((port) => port > 0)
+  const seen = [...new Set(ports.length === 0 ? [3306] : ports)].sort((a, b) => a - b).slice(0, PORTS_NAMED)
+  return {
+    text: 'To see who closed first, capture on the proxy or the server while it happens, and give it with these logs',
+    config: `tcpdump -i any -s 0 -B 65536 -w mysql.pcap '${seen.map((port) => `tcp port ${port}`).join(' or ')}'`,
+  }
 }
 
 const SEVERITY: Record<Severity, number> = { error: 0, warning: 1, info: 2 }
 const CONFIDENCE: Record<Confidence, number> = { certain: 0, likely: 1, possible: 2 }
 const UNKNOWN = 'unknown'
+const PORTS_NAMED = 4
 
 export interface LogFindings {
   findings: Finding[]
@@ -86,12 +91,14 @@ function sceneOf(fleet: Fleet): Scene {
   const refusals: LogEvent[] = []
   const queryKills = new Set<number>()
   const versions = new Map<string, string>()
+  const retried = new Set<string>()
   for (const e of fleet.logs.events) {
     if (e.what === 'connect-failed') refusals.push(e)
     if (e.what === 'killed' && e.connectionId !== null && /KILL QUERY/.test(e.text)) queryKills.add(e.connectionId)
+    if (e.what === 'retried') retried.add(`${e.input}:${e.line - 1}`)
     if (e.product === 'ProxySQL' && e.version !== null) versions.set(e.input, e.version)
   }
-  return { ends: serverEnds(fleet.logs), refusals, queryKills, versions }
+  return { ends: serverEnds(fleet.logs), refusals, queryKills, retried, versions }
 }
 
 function finding(meta: RuleMeta, key: string, verdicts: readonly LogVerdict[], epoch: Epoch): Finding {
@@ -119,7 +126,8 @@ function finding(meta: RuleMeta, key: string, verdicts: readonly LogVerdict[], e
     detail: { ...emptyDetail(meta), ...extra, log: logDetail(event, reading) },
     occurrences: verdicts.map((v) => occurrence(v, epoch)),
     excluded: lead.excluded,
-    remedy: lead.severity === 'info' ? meta.fix : [...meta.fix.slice(0, 2), CAPTURE],
+    remedy:
+      lead.severity === 'info' ? meta.fix : [...meta.fix.slice(0, 1), captureAdvice(verdicts), ...meta.fix.slice(1)],
     references: meta.references,
   }
 }

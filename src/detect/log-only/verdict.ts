@@ -30,6 +30,8 @@ export interface Scene {
   refusals: readonly LogEvent[]
   /** Ids for which a proxy sent KILL QUERY. */
   queryKills: ReadonlySet<number>
+  /** Lines (`input:line`) behind which the proxy says that it tried again elsewhere. */
+  retried: ReadonlySet<string>
   /** ProxySQL's version as it told it when it started, by input. */
   versions: ReadonlyMap<string, string>
 }
@@ -52,7 +54,7 @@ const MOMENT: Duration = 2 * NS_PER_SECOND
 export function judge(story: Story, scene: Scene): LogVerdict | null {
   const { told } = story
   if (told.length === 0) return null
-  const lost = lossOf(told)
+  const lost = lossOf(told, scene)
   const own = told.filter((t) => t.reading.weight === 'says')
   // First the deed of the one who closed, in his own log; then what the server told the client.
   const deed = own.find((t) => t.reading.role === t.event.role && !CONNECTING.has(t.reading.rules[0]!))
@@ -74,7 +76,7 @@ export function judge(story: Story, scene: Scene): LogVerdict | null {
 }
 
 /** A line that tells of a request that got no answer: who used the connection found it dead under it. */
-function lossOf(told: readonly Told[]): LogEvent | null {
+function lossOf(told: readonly Told[], scene: Scene): LogEvent | null {
   const found = told.find(
     ({ event }) =>
       (event.role === 'driver' || event.role === 'pool') &&
