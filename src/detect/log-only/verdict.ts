@@ -83,9 +83,8 @@ function lossOf(told: readonly Told[], scene: Scene): LogEvent | null {
       (event.what === 'error' || event.what === 'broken' || event.statement !== null),
   )
   if (found !== undefined) return found.event
-  return (
-    told.find(({ event }) => event.product === 'ProxySQL' && event.what === 'broken' && !isPing(event))?.event ?? null
-  )
+  const broken = told.find(({ event: e }) => e.product === 'ProxySQL' && e.what === 'broken' && !isPing(e))?.event
+  return broken === undefined || scene.retried.has(`${broken.input}:${broken.line}`) ? null : broken
 }
 
 const isPing = (e: LogEvent): boolean => /ping/.test(String(e.fields['action'] ?? ''))
