@@ -20,6 +20,7 @@ import { linesAbout } from './detect/log-evidence.ts'
 import { logFindings } from './detect/log-only/index.ts'
 import { readingOf } from './detect/log-readings/index.ts'
 import { RULES } from './detect/rules/index.ts'
+import { conflicts, inOrder, type TimerSetting, timersInLogs, timersObserved } from './detect/timer-settings.ts'
 import type { LogEvent } from './logs/event.ts'
 import type { LogCounts } from './logs/source.ts'
 import { EventStore } from './logs/store.ts'
@@ -31,6 +32,7 @@ import {
   type InputReport,
   REPORT_SCHEMA,
   type Report,
+  type TimersReport,
   type TraceReport,
 } from './report/model.ts'
 import { redactReport } from './report/redact.ts'
@@ -52,6 +54,8 @@ export class Run {
   private healthy = 0
   private trace: { session: string; trace: Trace } | null = null
   private readonly log = new AnomalyLog()
+  /** Timers read from configuration files. */
+  readonly configured: TimerSetting[] = []
   /** Events of all logs. */
   private readonly logs = new EventStore()
 
@@ -155,6 +159,8 @@ export class Run {
         unexplained: alone.unexplained,
       }),
     }
+    const timers = timersReport([...timersInLogs(fleet.logs.events), ...this.configured, ...timersObserved(findings)])
+    if (timers !== null) report.timers = timers
     if (this.options.around !== undefined) report.around = this.aroundReport(this.options.around, findings, fleet)
     if (this.options.idle === true) report.idle = idleReport(fleet)
     if (this.trace !== null) report.trace = this.traceReport(this.trace, sessions, clocks, fleet)
@@ -376,4 +382,18 @@ function mergeByOrder<T extends { order: Instant }>(first: readonly T[], second:
     out.push(b)
   }
   return [...out, ...first.slice(i)]
+}
+
+/** The timers from the application inwards and the pairs in the wrong order; null when fewer than two layers are known. */
+function timersReport(found: readonly TimerSetting[]): TimersReport | null {
+  const settings = inOrder(found)
+  if (new Set(settings.map((s) => s.layer)).size < 2) return null
+  return {
+    settings,
+    conflicts: conflicts(settings).map((c) => ({
+      outer: settings.indexOf(c.outer),
+      inner: settings.indexOf(c.inner),
+      says: c.says,
+    })),
+  }
 }

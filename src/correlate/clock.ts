@@ -37,6 +37,8 @@ const AT_ONCE: Duration = 60 * NS_PER_MS
 const TOLD_AFTER: Duration = 1.5 * NS_PER_SECOND
 /** A server notices that its client has gone when it next reads or writes: at the end of the statement. */
 const NOTICED_AFTER: Duration = 120 * NS_PER_SECOND
+/** A pool may hold a dead connection for long before it notices. */
+const FOUND_AFTER: Duration = 12 * 3600 * NS_PER_SECOND
 const QUARTER_HOUR: Duration = 900 * NS_PER_SECOND
 const ZONES = 56
 /** An offset that so many of the best one's lines allow is as good. */
@@ -44,6 +46,8 @@ const AS_GOOD = 0.8
 
 /** Closings that are told when they happen. */
 const CLOSES: ReadonlySet<LogEvent['what']> = new Set(['closed', 'idle-closed', 'killed', 'aborted'])
+/** What only an open connection is good for. */
+const USES: ReadonlySet<LogEvent['what']> = new Set(['connected', 'checkout', 'validated', 'statement'])
 /** CR_SERVER_LOST: the connection died in use. Any other that is found broken may have been dead for long. */
 const LOST_IN_USE = 2013
 
@@ -153,9 +157,10 @@ function rangeOf(e: LogEvent, a: Anchor): Range | null {
   })
   if (e.what === 'connected' && a.open !== null) return told(a.open)
   if (closes(e) && a.close !== null) return told(a.close)
-  // Of any other line only this is sure: the connection was open, or had been.
+  // Of any other line only this is sure: the connection was open, or (where it was not just used) had been.
+  const late = USES.has(e.what) ? TOLD_AFTER : FOUND_AFTER
   return a.open !== null && a.close !== null
-    ? { low: at - a.close - TOLD_AFTER, high: at - a.open + e.precision + AT_ONCE }
+    ? { low: at - a.close - late, high: at - a.open + e.precision + AT_ONCE }
     : null
 }
 

@@ -21,12 +21,32 @@ export interface Report {
   summary: Summary
   /** One session, event by event: only when AnalyzeOptions.trace asked for it and the session was found. */
   trace?: TraceReport
+  /** Timers of pool, proxy and server that were read from logs or configuration, or seen to run out: present when there are two layers of them. */
+  timers?: TimersReport
   /** The seconds around a finding from every source: only when AnalyzeOptions.around asked for it and the finding was made. */
   around?: AroundReport
   /** Silences, and the timers that they fit: only when AnalyzeOptions.idle asked for it. */
   idle?: IdleReport
   /** Rules that failed on a session: bugs of ours. Present only when there are any; the run then exits with 70. */
   bugs?: BugReport[]
+}
+
+/** The order that must hold: pool < proxy < load balancer < server. */
+export interface TimersReport {
+  /** From the application inwards. */
+  settings: TimerReport[]
+  /** Pairs in the wrong order, by their places in `settings`, and the same in words. */
+  conflicts: { outer: number; inner: number; says: string }[]
+}
+
+export interface TimerReport {
+  layer: 'pool' | 'proxy' | 'load balancer' | 'server'
+  product: string
+  name: string
+  seconds: number
+  kind: 'idle' | 'age' | 'check'
+  /** `input:line`, or 'observed'. */
+  where: string
 }
 
 /** For `analyze --around`. */

@@ -255,6 +255,18 @@ const aroundEvent = object(
   ['emphasis'],
 )
 
+const timer = object({
+  layer: oneOf('pool', 'proxy', 'load balancer', 'server'),
+  product: string,
+  name: string,
+  seconds: number,
+  kind: {
+    ...oneOf('idle', 'age', 'check'),
+    description: 'closes what was idle, retires what is old, checks what was idle',
+  },
+  where: { ...string, description: '`input:line` where it was read, or observed' },
+})
+
 export const REPORT_JSON_SCHEMA: JsonSchema = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   $id: `urn:mysqlconn:${REPORT_SCHEMA}`,
@@ -274,12 +286,16 @@ export const REPORT_JSON_SCHEMA: JsonSchema = {
         notListed: { ...integer, description: 'sessions counted but not in `sessions`' },
         blind: { ...list(string), description: 'what could not be seen' },
       }),
+      timers: object({
+        settings: list(ref('timer')),
+        conflicts: list(object({ outer: integer, inner: integer, says: string })),
+      }),
       around: object({ finding: string, at: time, events: list(ref('aroundEvent')), dropped: integer }),
       idle: object({ histogram: list(ref('idleBucket')), timers: list(ref('idleTimer')) }),
       trace: object({ session: sessionId, events: list(ref('traceEvent')), dropped: integer }),
       bugs: list(object({ rule: string, session: string, message: string })),
     },
-    ['trace', 'idle', 'around', 'bugs'],
+    ['trace', 'idle', 'around', 'timers', 'bugs'],
   ),
   $defs: {
     anomaly,
@@ -293,6 +309,7 @@ export const REPORT_JSON_SCHEMA: JsonSchema = {
     finding,
     traceEvent,
     aroundEvent,
+    timer,
     idleBucket,
     idleTimer,
   },
