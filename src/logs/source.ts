@@ -159,12 +159,9 @@ export class LogReader {
         }
       }
     }
+    // What may belong to the open entry does: a statement that quotes another log forges no entry of it.
     if (this.open !== null && this.goesOn(text)) return
     if (this.search(text)) return
-    if (this.open?.format.continues?.(this.open.envelope.open(text) ?? text) === true) {
-      this.append(this.open.envelope.open(text) ?? text)
-      return
-    }
     this.flush()
     if (text.trim() === '') this.recognised++
     else this.options.anomalies.note('log.unreadable-line', 0, () => `line ${this.lines}`)
@@ -224,12 +221,12 @@ export class LogReader {
     }
   }
 
-  /** Whether the line belongs to the open entry by its looks; if so it is added. */
+  /** Whether the line belongs to the open entry; if so it is added. */
   private goesOn(text: string): boolean {
     const open = this.open!
     const inside = open.envelope.open(text) ?? text
-    if (!isTrace(inside)) return false
-    if (open.format.continues !== undefined && !open.format.continues(inside)) return false
+    const more = open.format.continues === undefined ? isTrace(inside) : open.format.continues(inside)
+    if (!more) return false
     this.append(inside)
     return true
   }

@@ -2,15 +2,10 @@
  * HikariCP, by its messages (the package may be relocated and the logger's name cut): pool at WARN, everything at DEBUG. A
  * connection is `ConnectionImpl@1a2b3c`, stable while it lives. Texts of 2.x to 6.x.
  */
-import { isAppLine, readAppLine } from '../app-line.ts'
-import { connectionIdIn, driverError } from '../driver-texts.ts'
-import { type Draft, type Entry, each, type LogFormat } from '../format.ts'
-
-interface Rule {
-  has: string
-  re: RegExp
-  draft(m: RegExpExecArray): Draft | null
-}
+import { isAppLine } from '../app-line.ts'
+import { connectionIdIn } from '../driver-texts.ts'
+import type { Draft, LogFormat } from '../format.ts'
+import { type MessageRule, PoolReader, settingValue } from '../rules.ts'
 
 /** Pool name, before ` - `. */
 const POOL = String.raw`(?:^|[\]:\s-] *)(\S+) - `
@@ -37,7 +32,7 @@ const stats = (pool: string, counters: string, what: Draft['what'] = 'stats'): D
   return { what, pool, fields }
 }
 
-const RULES: readonly Rule[] = [
+const RULES: readonly MessageRule[] = [
   {
     has: 'Failed to validate connection',
     re: re(String.raw`Failed to validate connection (\S+) \(([\s\S]*?)\)(?:\. Possibly|\.?$|\n)`),
@@ -167,7 +162,7 @@ const RULES: readonly Rule[] = [
   {
     has: 'HikariConfig',
     re: /HikariConfig\b.*? (?:-|:) +(\w+?)\.{3,}(.*)$/,
-    draft: (m) => ({ what: 'setting', fields: { [m[1]!]: value(m[2]!) }, reason: m[1]! }),
+    draft: (m) => ({ what: 'setting', fields: { [m[1]!]: settingValue(m[2]!) }, reason: m[1]! }),
   },
   { has: 'Starting...', re: re(String.raw`Starting\.\.\.`), draft: (m) => ({ what: 'started', pool: m[1]! }) },
   { has: 'Shutdown completed', re: re('Shutdown completed'), draft: (m) => ({ what: 'stopped', pool: m[1]! }) },
@@ -177,8 +172,6 @@ const RULES: readonly Rule[] = [
     draft: (m) => ({ what: 'stopped', pool: m[1]!, reason: 'Shutdown initiated' }),
   },
 ]
-
-const value = (text: string): string | number => (/^-?\d+$/.test(text) ? Number(text) : text.replace(/^"(.*)"$/, '$1'))
 
 /** `1m12s345ms` in milliseconds, null when it is written otherwise. */
 function delta(text: string): number | null {
@@ -193,33 +186,6 @@ function delta(text: string): number | null {
 const KNOWN =
   /[Hh]ikari|Possibly consider using a shorter maxLifetime| - (?:Pool|Before cleanup|After cleanup|After adding|Fill pool|Timeout failure) stats \(| marked as broken because of SQLSTATE\(|Connection leak detection triggered for /
 
-function read({ text, first }: Entry): Draft | null {
-  const { stamp, level, rest } = readAppLine(first)
-  const whole = text.length === first.length ? rest : `${rest}${text.slice(first.length)}`
-  for (const rule of RULES) {
-    if (!whole.includes(rule.has)) continue
-    const m = rule.re.exec(rule.has === 'HikariConfig' ? rest : whole)
-    const draft = m === null ? null : rule.draft(m)
-    if (draft === null) continue
-    // What the driver says below the pool's line names the cause.
-    const cause =
-      text.length === first.length || draft.what === 'setting' ? null : driverError(text.slice(first.length))
-    return { stamp, level, ...withCause(draft, cause) }
-  }
-  const cause = driverError(whole)
-  return cause === null ? null : { stamp, level, ...cause }
-}
-
-/** The pool's facts, filled up with the driver's. */
-function withCause(draft: Draft, cause: Draft | null): Draft {
-  if (cause === null) return draft
-  const { what: _, ...facts } = cause
-  const out: Record<string, unknown> = { ...facts }
-  for (const [key, v] of Object.entries(draft)) if (v !== null && v !== undefined) out[key] = v
-  out['fields'] = { ...facts.fields, ...draft.fields }
-  return out as unknown as Draft
-}
-
 export const hikaricp: LogFormat = {
   id: 'hikaricp',
   title: 'HikariCP',
@@ -231,5 +197,5 @@ export const hikaricp: LogFormat = {
     '2019-02-05 16:59:51,177 DEBUG [HikariPool-1 housekeeper] com.zaxxer.hikari.pool.HikariPool [HikariPool.java:411] HikariPool-1 - Pool stats (total=10, active=0, idle=10, waiting=0)',
   ],
   starts: (line) => KNOWN.test(line) && isAppLine(line),
-  open: each(read),
+  open: () => new PoolReader(RULES),
 }

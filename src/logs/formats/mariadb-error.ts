@@ -3,9 +3,10 @@
  * MySQL 5.6 writes the same with its process id instead of the thread's; versions before both write YYMMDD without a number.
  */
 import type { Draft, Entry, EntryReader, LogFormat } from '../format.ts'
+import { isTrace } from '../lines.ts'
 import { readStamp } from '../stamp.ts'
 import { levelOf } from '../words.ts'
-import { serverMessage } from './server-messages.ts'
+import { SERVER_AROUND, serverMessage } from './server-messages.ts'
 
 const LINE =
   /^(\d{4}-\d\d-\d\d {1,2}\d{1,2}:\d\d:\d\d|\d{6} {1,2}\d{1,2}:\d\d:\d\d)(?: (0x[0-9a-f]+|\d+))? \[(\w+)\] ([\s\S]*)$/
@@ -60,5 +61,6 @@ export const mariadbError: LogFormat = {
     '2026-11-20 17:27:51 0 [Note] Starting MariaDB 10.11.19-MariaDB-0+deb12u1 source revision 4b6d6d3 server_uid FNzvo= as process 4321',
   ],
   starts: (line) => START.test(line),
+  continues: (line) => isTrace(line) || SERVER_AROUND.test(line),
   open: () => new MariadbReader(),
 }

@@ -3,9 +3,10 @@
  * subsystem from 8.0 on. UTC (`Z`) unless log_timestamps=SYSTEM. The thread is the connection id where it is not 0.
  */
 import { type Draft, type Entry, each, type LogFormat } from '../format.ts'
+import { isTrace } from '../lines.ts'
 import { readStamp } from '../stamp.ts'
 import { levelOf } from '../words.ts'
-import { serverMessage } from './server-messages.ts'
+import { SERVER_AROUND, serverMessage } from './server-messages.ts'
 
 const LINE =
   /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(?:Z|[+-]\d\d:\d\d)) +(\d+) \[(\w+)\] (?:\[(MY-\d{6})\] \[([^\]]*)\] )?([\s\S]*)$/
@@ -13,10 +14,6 @@ const START =
   /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(?:Z|[+-]\d\d:\d\d) +\d+ \[(?:System|Note|Warning|ERROR|Error|Information)\] /
 /** The crash report begins with a time of its own kind: 5.6 to 8.0 without a date, later with one. */
 const CRASH = /^(?:(\d\d:\d\d:\d\d)|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)) UTC - (?:mysqld|mariadbd) got/
-/** Lines around entries: what mysqld_safe writes, the version line, the crash report. */
-const AROUND =
-  /^(?:Version: '|Tcp port: |mysqld_safe |Most likely, you have hit a bug|Build ID: |Server Version: |Thread pointer: |Attempting backtrace|stack_bottom = |Trying to get some variables|Query \(|Connection ID \(thread ID\): |Status: |The manual page at |information that should help|Writing a core file|Core pattern: )/
-
 function read({ text }: Entry): Draft | null {
   const crash = CRASH.exec(text)
   if (crash !== null) {
@@ -60,6 +57,7 @@ export const mysqlError: LogFormat = {
     "2026-11-20T17:20:41.501234Z 12 [Note] [MY-010914] [Server] Aborted connection 12 to db: 'shop' user: 'app' host: '10.20.0.10' (The client was disconnected by the server because of inactivity.).",
     '2026-11-20T17:52:35.313753Z 0 [System] [MY-010116] [Server] /usr/sbin/mysqld (mysqld 9.7.4-2) starting as process 4533',
   ],
-  starts: (line) => START.test(line) || CRASH.test(line) || AROUND.test(line),
-  open: each(read, (line) => AROUND.test(line) || (DULL.test(line) && !ABOUT.test(line))),
+  starts: (line) => START.test(line) || CRASH.test(line),
+  continues: (line) => isTrace(line) || SERVER_AROUND.test(line),
+  open: each(read, (line) => DULL.test(line) && !ABOUT.test(line)),
 }

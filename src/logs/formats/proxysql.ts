@@ -3,6 +3,7 @@
  * place for [INFO]. Local time, whole seconds. Every release from 1.2 on; the texts changed, the line numbers always do.
  */
 import { type Draft, type Entry, each, type LogFormat } from '../format.ts'
+import { byRules, type MessageRule } from '../rules.ts'
 import { readStamp } from '../stamp.ts'
 import { endpoint } from '../words.ts'
 
@@ -12,16 +13,11 @@ const HEAD =
   /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?:[\w.]+\.(?:cpp|h|hpp):\d+:|\[(?:ERROR|WARNING|INFO)\] )|^[\w.]+\.cpp:\d+:[\w~]+\(\): \[/
 /** What is printed around the entries: tables, banners. */
 const BANNER =
-  /^(?:\+[-+]+\+$|\| |Standard (?:ProxySQL|Query|MySQL)|In memory Standard|Renaming database file|Welcome to|\{"?[a-z])/
+  /^(?:\+[-+]+\+$|\| |Standard (?:ProxySQL|Query|MySQL)|In memory Standard|Renaming database file|Welcome to)/
+/** Of the banners those that nobody else prints. */
+const OWN = /^(?:Standard (?:ProxySQL|Query Processor|MySQL)|In memory Standard Query Cache)/
 
 const LEVELS = { ERROR: 'error', WARNING: 'warning', INFO: 'info' } as const
-
-interface Rule {
-  /** A part of the text that is always there, looked for before the expression is tried. */
-  has: string
-  re: RegExp
-  draft(m: RegExpExecArray): Draft | null
-}
 
 const back = (host: string, port: string, id?: string): Draft => ({
   what: 'broken',
@@ -30,7 +26,7 @@ const back = (host: string, port: string, id?: string): Draft => ({
 })
 
 /** 2006 and the like, told apart: what the client library of ProxySQL said of its connection to the server. */
-const RULES: readonly Rule[] = [
+const RULES: readonly MessageRule[] = [
   {
     has: 'Detected a broken connection',
     re: /Detected a broken connection ((?:during|while)\b.+?) on \((\d+),([^,]*),(\d+)(?:,(\d+))?\) ,?(?: FD \(Conn:(-?\d+) , MyDS:(-?\d+)\) ?,?)?(?: user (.*?) , last_used (\d+)ms ago)? ?: (\d+), ([\s\S]*)$/,
@@ -351,12 +347,8 @@ function read({ text }: Entry): Draft | null {
   const stamp = m[1] === undefined ? null : (readStamp(m[1])?.stamp ?? null)
   const level = LEVELS[m[5] as keyof typeof LEVELS]
   const message = text.slice(m[0].length)
-  for (const rule of RULES) {
-    if (!message.includes(rule.has)) continue
-    const found = rule.re.exec(message)
-    const draft = found === null ? null : rule.draft(found)
-    if (draft !== null) return { stamp, level, ...draft }
-  }
+  const draft = byRules(RULES, message)
+  if (draft !== null) return { stamp, level, ...draft }
   return level === 'info' ? null : { what: 'other', stamp, level, reason: message.slice(0, 200) }
 }
 
@@ -373,8 +365,8 @@ export const proxysql: LogFormat = {
     '2024-09-13 03:44:19 mysql_connection.cpp:1279:handler(): [ERROR] Connect timeout on 192.168.10.101:3306 : exceeded by 1894394us',
     '2026-11-20 17:30:11 [INFO] ProxySQL version 2.5.5-0-g154c4a4',
   ],
-  starts: (line) => HEAD.test(line) || BANNER.test(line),
+  starts: (line) => HEAD.test(line) || OWN.test(line),
   // 2020-era texts hold line breaks.
-  continues: (line) => line.startsWith(' ') || line === '',
-  open: each(read, (line) => BANNER.test(line) && !HEAD.test(line)),
+  continues: (line) => line === '' || line.startsWith(' ') || BANNER.test(line),
+  open: each(read, (line) => OWN.test(line)),
 }

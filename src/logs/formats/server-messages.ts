@@ -3,13 +3,8 @@
  * (MySQL) and errmsg-utf8.txt (MariaDB).
  */
 import type { Draft } from '../format.ts'
+import { byRules, type MessageRule } from '../rules.ts'
 import { endpoint } from '../words.ts'
-
-interface Rule {
-  has: string
-  re: RegExp
-  draft(m: RegExpExecArray): Draft | null
-}
 
 /** Reasons of "Aborted connection" and of bare lines before a login, with the error that stands behind each (manual, communication errors). */
 const ABORTS: readonly [RegExp, Partial<Draft>][] = [
@@ -37,7 +32,7 @@ function abort(reason: string): Partial<Draft> {
   return {}
 }
 
-const RULES: readonly Rule[] = [
+const RULES: readonly MessageRule[] = [
   {
     has: 'Aborted connection',
     re: /Aborted connection (\d+) to db: '(.*?)' user: '(.*?)' host: '(.*?)'(?: real ip: '(.*?)')? \(([\s\S]*?)\)?\.?\s*$/,
@@ -248,11 +243,8 @@ const RULES: readonly Rule[] = [
 const known = (text: string, none: string): string | null => (text === none || text === '' ? null : text)
 
 /** What the message of an error log tells, or null when it has nothing to do with connections. */
-export function serverMessage(message: string): Draft | null {
-  for (const rule of RULES) {
-    if (!message.includes(rule.has)) continue
-    const m = rule.re.exec(message)
-    if (m !== null) return rule.draft(m)
-  }
-  return null
-}
+export const serverMessage = (message: string): Draft | null => byRules(RULES, message)
+
+/** Lines without a time that servers write around and below their entries: banners, the crash report, progress. */
+export const SERVER_AROUND =
+  /^(?:Version: '|Tcp port: |mysqld_safe |Most likely, you have hit a bug|Build ID: |Server [Vv]ersion: |Thread pointer: |Attempting backtrace|stack_bottom = |Trying to get some variables|Some pointers may be invalid|Query \(|Connection ID \(thread ID\): |Status: |The manual page at |information that should help|Writing a core file|Core pattern: |Resource Limits|recovered pages: |This could be because|or one of the libraries|or misconfigured|hardware\.|We will try our best|diagnose the problem|something is definitely wrong|key_buffer_size=|read_buffer_size=|max_used_connections=|max_threads=|thread_count=|It is possible that mysqld|connections {2}=|Hope that|To report this bug|We will also|Sorry, we probably|Optimizer switch: |terribly wrong|where mysqld died|Fatal signal |Max [a-z]|Limit |Kernel version)/
