@@ -184,7 +184,7 @@ export class LogIndex {
 
   private learn(e: LogEvent): void {
     if (e.poolConnection !== null && (e.connectionId !== null || e.client !== null)) {
-      const key = `${e.input} ${e.poolConnection}`
+      const key = poolKey(e)
       const before = this.aliases.get(key)
       this.aliases.set(key, { id: e.connectionId ?? before?.id ?? null, client: e.client ?? before?.client ?? null })
     }
@@ -195,7 +195,7 @@ export class LogIndex {
 
   private aliasOf(e: LogEvent): { id: number | null; client: string | null } | undefined {
     if (e.poolConnection !== null) {
-      const known = this.aliases.get(`${e.input} ${e.poolConnection}`)
+      const known = this.aliases.get(poolKey(e))
       if (known !== undefined) return known
     }
     return e.connectionId === null ? undefined : this.aliases.get(`${e.input} #${e.connectionId}`)
@@ -243,6 +243,9 @@ function serverFits(server: { host: string; port: number; isAddress: boolean }, 
   if (server.port !== 0 && server.port !== s.serverPort) return false
   return !server.isAddress || server.host === s.serverIp
 }
+
+/** The pool's own name for the connection, as far as it is one: pools of several services may write one log. */
+const poolKey = (e: LogEvent): string => `${e.input} ${e.pool ?? ''} ${e.poolConnection}`
 
 const compared = (text: string): string => text.replace(/\s+/g, ' ').trim().slice(0, COMPARED).toLowerCase()
 

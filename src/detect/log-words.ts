@@ -41,6 +41,12 @@ const ACTIVE: Readonly<Record<string, (n: Named, many: string) => string>> = {
   'validation-too-late': (_, many) => `checks too seldom: ${many} died unchecked`,
 }
 
+/** Where nobody in particular can be named. */
+const UNNAMED: Readonly<Record<string, (many: string) => string>> = {
+  'connect-timeout': (many) => `No answer came in time to ${many.replace('connection', 'connection attempt')}`,
+  'tls-handshake-failure': (many) => `The TLS handshake of ${many} failed`,
+}
+
 function ranOut(n: Named): string {
   const time = n.time === null ? '' : ` after ${n.time}`
   return n.setting === null ? time : `${time} (${n.setting})`
@@ -50,6 +56,8 @@ function ranOut(n: Named): string {
 export function titleOf(rule: string, n: Named): string {
   const many = n.count === 1 ? 'a connection' : `${n.count} connections`
   const acted = ACTIVE[rule]?.(n, many) ?? `broke ${many}`
+  const unnamed = n.culprit.role === 'unknown' ? UNNAMED[rule] : undefined
+  if (unnamed !== undefined) return unnamed(many)
   const lost = n.lost === 0 ? '' : `; ${n.lost === 1 ? '1 request was' : `${n.lost} requests were`} lost`
   return `${whoOf(n.culprit)} ${acted}${lost}`
 }

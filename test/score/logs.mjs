@@ -74,7 +74,8 @@ for (const { name, dir } of cases) {
   const victims = new Set(expect.flatMap((e) => e.sessions.map((s) => s.client)))
   for (const f of report.findings) {
     const problems = []
-    const roles = expect.filter((e) => rulesOf(e).includes(f.rule)).flatMap((e) => e.role ?? [])
+    const wanted = expect.filter((e) => rulesOf(e).includes(f.rule))
+    const roles = wanted.every((e) => e.role !== undefined) ? wanted.flatMap((e) => e.role) : []
     for (const o of f.occurrences) {
       const known = /:\d+$/.test(o.client)
       if (known && gray.has(o.client)) continue

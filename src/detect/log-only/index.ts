@@ -4,18 +4,19 @@
  * is `input:line`, and is not listed among the report's sessions, since nothing of its packets is known.
  */
 import { createHash } from 'node:crypto'
-import { type Duration, type Epoch, formatDuration, NS_PER_MS, NS_PER_SECOND } from '../../core/time.ts'
+import { type Duration, type Epoch, formatDuration, type Instant, NS_PER_MS, NS_PER_SECOND } from '../../core/time.ts'
 import { endpointKey, parseEndpoint } from '../../correlate/endpoint.ts'
 import type { LogEvent } from '../../logs/event.ts'
 import type { Confidence, Finding, Occurrence, Severity } from '../../report/model.ts'
 import type { Fleet } from '../fleet.ts'
 import { emptyDetail, logDetail } from '../log-lead.ts'
 import { tlsReason } from '../log-readings/application.ts'
+import { type LogReading, named } from '../log-readings/reading.ts'
 import { titleOf } from '../log-words.ts'
 import type { RuleMeta } from '../rule.ts'
 import { redactSecrets } from '../secrets.ts'
 import { serverEnds } from '../server-life.ts'
-import { type Story, storiesOf } from './story.ts'
+import { brokenAt, type Story, storiesOf } from './story.ts'
 import { judge, type LogVerdict, type Scene } from './verdict.ts'
 
 /** What a capture shows is told by its packets; its clock and a log's may be this far apart. */
@@ -35,6 +36,11 @@ function captureAdvice(verdicts: readonly LogVerdict[]): { text: string; config:
 const SEVERITY: Record<Severity, number> = { error: 0, warning: 1, info: 2 }
 const CONFIDENCE: Record<Confidence, number> = { certain: 0, likely: 1, possible: 2 }
 const UNKNOWN = 'unknown'
+/** What one log says and another, of one moment, where their clocks agree. */
+const ONE_MOMENT: Duration = 300 * NS_PER_MS
+/** Checks that make a habit, and connections of one logical connection (validation.ts). */
+const HABIT = 3
+const OPENED_TOGETHER: Duration = 1 * NS_PER_SECOND
 const PORTS_NAMED = 4
 
 export interface LogFindings {
@@ -47,12 +53,13 @@ export function logFindings(fleet: Fleet, rules: ReadonlyMap<string, RuleMeta>, 
   const events = fleet.logs.events
   if (events.length === 0) return { findings: [], unexplained: 0 }
   const unseen = uncaptured(fleet)
-  const stories = storiesOf(events).filter((s) => s.told.length > 0 && s.events.every(unseen))
+  const all = storiesOf(events).filter((s) => s.events.every(unseen))
+  const stories = all.filter((s) => s.told.length > 0)
   const scene = sceneOf(fleet)
   const groups = new Map<string, LogVerdict[]>()
   let unexplained = 0
-  for (const story of stories) {
-    const v = judge(story, scene)
+  const judged = stories.map((story) => ({ story, v: judge(story, scene) }))
+  for (const { story, v } of [...sameMoment(judged), ...wrongConnection(judged, all)]) {
     if (v === null || !rules.has(v.rule)) {
       if (v === null && story.told.some((t) => t.reading.weight === 'sees' && t.event.role !== 'server')) unexplained++
       continue
@@ -65,6 +72,94 @@ export function logFindings(fleet: Fleet, rules: ReadonlyMap<string, RuleMeta>, 
   }
   const findings = [...groups].map(([key, verdicts]) => finding(rules.get(verdicts[0]!.rule)!, key, verdicts, epoch))
   return { findings, unexplained }
+}
+
+interface Judged {
+  story: Story
+  v: LogVerdict | null
+}
+
+/**
+ * A line that names no connection, and another log's verdict of the same rule at the same moment, are one: who was refused says so,
+ * and who refused. Each is taken once.
+ */
+function sameMoment(judged: readonly Judged[]): Judged[] {
+  const out: Judged[] = []
+  const told = new Map<string, LogVerdict[]>()
+  for (const j of judged) {
+    const { v } = j
+    const at = v === null ? null : brokenAt(v.story)
+    if (v === null || at === null) {
+      out.push(j)
+      continue
+    }
+    const known = told.get(v.rule) ?? []
+    const own = v.story.told[0]!.event
+    const other = known.find((x) => {
+      const theirs = x.story.told[0]!.event
+      if (x.story.client !== null && v.story.client !== null) return false
+      if (x.story.told.some((t) => t.event.input === own.input)) return false
+      return Math.abs(theirs.at! - at) <= ONE_MOMENT + Math.max(theirs.precision, own.precision)
+    })
+    if (other === undefined) {
+      told.set(v.rule, [...known, v])
+      out.push(j)
+      continue
+    }
+    other.story.told.push(...v.story.told)
+    other.story.client ??= v.story.client
+    other.story.server ??= v.story.server
+    other.culprit = {
+      ...other.culprit,
+      address: other.culprit.address ?? v.culprit.address,
+      product: other.culprit.product ?? v.culprit.product,
+    }
+    if (SEVERITY[v.severity] < SEVERITY[other.severity]) other.severity = v.severity
+    if (CONFIDENCE[v.confidence] < CONFIDENCE[other.confidence]) other.confidence = v.confidence
+    other.lost ??= v.lost
+  }
+  return out
+}
+
+/**
+ * A connection that lost a request to an idle timer while the same pool checked another one again and again, opened together with it
+ * and to another server: the checks went the wrong way.
+ */
+function wrongConnection(judged: readonly Judged[], stories: readonly Story[]): Judged[] {
+  const out: Judged[] = []
+  for (const { story, v } of judged) {
+    if (v === null || !v.rule.startsWith('idle-timeout') || v.lost === null) continue
+    const { input } = v.lost
+    const checks = (s: Story): LogEvent[] => s.events.filter((e) => e.input === input && e.what === 'validated')
+    const opened = openedAt(story, input)
+    if (opened === null || checks(story).length > 0) continue
+    for (const other of stories) {
+      const found = checks(other)
+      const there = openedAt(other, input)
+      if (other === story || found.length < HABIT || there === null || Math.abs(there - opened) > OPENED_TOGETHER)
+        continue
+      if (other.server === null || story.server === null || other.server === story.server) continue
+      const [first, last] = [found[0]!, found.at(-1)!]
+      const reading: LogReading = {
+        rules: ['validation-wrong-connection'],
+        role: 'client',
+        weight: 'fits',
+        says: `${named(first)} checked its connection to ${other.server} ${found.length} times up to line ${last.line}, and never this one`,
+      }
+      const by = { event: last, reading }
+      const culprit = { role: 'client' as const, address: parseEndpoint(story.client)?.host ?? null, product: null }
+      out.push({
+        story,
+        v: { ...v, rule: 'validation-wrong-connection', by, culprit, confidence: 'likely', excluded: [] },
+      })
+      break
+    }
+  }
+  return out
+}
+
+function openedAt(story: Story, input: string): Instant | null {
+  return story.events.find((e) => e.input === input && e.what === 'connected')?.at ?? null
 }
 
 /** Whether no capture of the run can show what a line tells of. */
@@ -117,7 +212,7 @@ function finding(meta: RuleMeta, key: string, verdicts: readonly LogVerdict[], e
     title: titleOf(meta.id, {
       culprit: lead.culprit,
       count: verdicts.length,
-      lost: meta.family === 'handshake' ? 0 : verdicts.filter((v) => v.lost !== null).length,
+      lost: verdicts.filter((v) => v.lost !== null).length,
       setting: reading.setting ?? null,
       time: timeOf(verdicts),
       busy: false,
@@ -172,5 +267,3 @@ function evidenceOf(v: LogVerdict): Occurrence['evidence'] {
       says: reading.says,
     }))
 }
-
-export type { Story }

@@ -70,7 +70,7 @@ function keysOf(e: LogEvent, ownIds: boolean): string[] {
   if (e.connectionId !== null && e.connectionId > 0)
     keys.push(application && ownIds ? `front #${e.connectionId}` : `#${e.connectionId}`)
   if (e.frontId !== null) keys.push(`front #${e.frontId}`)
-  if (e.poolConnection !== null) keys.push(`${e.input} ${e.poolConnection}`)
+  if (e.poolConnection !== null) keys.push(`${e.input} ${e.pool ?? ''} ${e.poolConnection}`)
   return keys
 }
 
@@ -83,6 +83,14 @@ function goesOn(story: Story, e: LogEvent): boolean {
   const first = story.events[0]!.at ?? from
   if (e.startAt !== null && Math.abs(e.startAt - first) > SAME_OPENING && first < e.startAt) return false
   if (OPENS.has(e.what) && e.at - first > SAME_OPENING + e.precision) return false
+  // One name for several connections: the client's address, or the id, tells them apart.
+  const client = endpointKey(e.client)
+  if (client !== null && story.client !== null && client !== story.client) return false
+  if (
+    e.connectionId !== null &&
+    story.events.some((x) => x.role === e.role && x.connectionId !== null && x.connectionId !== e.connectionId)
+  )
+    return false
   // Two servers' logs that use the same id tell of two connections.
   if (e.role === 'server' && story.events.some((x) => x.role === 'server' && x.input !== e.input)) return false
   return e.at - last.at <= LONGEST

@@ -63,14 +63,10 @@ export function judge(story: Story, scene: Scene): LogVerdict | null {
   if (ended !== null) return ended
   const said = own.find((t) => !INFO.has(t.reading.rules[0]!)) ?? own[0]
   if (said !== undefined) {
-    const connecting = CONNECTING.has(said.reading.rules[0]!)
-    return verdict(
-      story,
-      said.reading.rules[0]!,
-      said,
-      connecting ? said.event : lost,
-      connecting ? 'likely' : 'certain',
-    )
+    const rule = said.reading.rules[0]!
+    if (!CONNECTING.has(rule)) return verdict(story, rule, said, lost, 'certain')
+    // Nothing was lost but the attempt.
+    return { ...verdict(story, rule, said, null, 'likely'), severity: 'error' }
   }
   return killed(story, scene, lost) ?? timedOut(story, lost) ?? gaveUp(story, lost) ?? leftOver(story, scene, lost)
 }
