@@ -178,7 +178,7 @@ function killed(story: Story, scene: Scene, lost: LogEvent | null): LogVerdict |
 function timedOut(story: Story, lost: LogEvent | null): LogVerdict | null {
   const by = story.told.find((t) => t.event.role === 'server' && t.reading.rules[0] === 'idle-timeout-server')
   if (by === undefined) return null
-  const waiting = story.told.find((t) => t.reading.rules[0] === 'client-timeout')
+  const waiting = story.told.find((t) => t.reading.rules[0] === 'client-timeout' && t.event.role !== 'proxy')
   // Alone it may as well be a network that had swallowed the client's packets.
   if (waiting === undefined)
     return verdict(story, 'idle-timeout-server', by, lost, story.told.length > 1 ? 'likely' : 'possible')
@@ -195,7 +195,7 @@ function timedOut(story: Story, lost: LogEvent | null): LogVerdict | null {
 
 /** The application did not wait. Whether the server was slow or the network lost the answer, logs do not tell. */
 function gaveUp(story: Story, lost: LogEvent | null): LogVerdict | null {
-  const by = story.told.find((t) => t.reading.rules[0] === 'client-timeout')
+  const by = story.told.find((t) => t.reading.rules[0] === 'client-timeout' && t.event.role !== 'proxy')
   if (by === undefined) return null
   return verdict(story, 'client-timeout', by, lost ?? by.event, 'possible')
 }
