@@ -31,7 +31,7 @@ export async function readLogs(
 ): Promise<number> {
   if (logs.length === 0) return before
   const zones = timeZones(options.timeZones ?? [])
-  const { near, keep } = run.beginLogs()
+  const { near, keep, wanted } = run.beginLogs()
   let done = before
   for (const file of logs) {
     if (options.signal?.aborted === true) break
@@ -48,13 +48,16 @@ export async function readLogs(
       onEvent: (event) => {
         if (!keep(event)) dropped++
       },
+      wanted,
     })
     const complete = await input.pump(reader, {
       anomalies,
       signal: options.signal,
       onProgress: (bytes) => options.onProgress?.({ bytes: done + bytes, total, sessions: run.sessions, findings: 0 }),
     })
-    if (dropped > 0) anomalies.note('log.events-dropped', 0, `${dropped} of ${reader.counts.events} events`)
+    const { events, skipped } = reader.counts
+    dropped += skipped
+    if (dropped > 0) anomalies.note('log.events-dropped', 0, `${dropped} of ${events + skipped} entries`)
     if (reader.counts.events === 0) anomalies.note('log.empty')
     const bytes = input.size ?? input.bytesRead
     run.addLog(file.path, file.name, formatOf(reader.counts), bytes, reader.counts, anomalies)

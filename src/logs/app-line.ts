@@ -22,10 +22,13 @@ const LEVEL =
 const TIMELESS =
   /^(?:\[[\w -]{1,60}\] (?:DEBUG|INFO|WARN|ERROR|TRACE) |(?:DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|TRACE|FATAL)(?::[\w.]+:| +[\w.$]*[.:]| {1,2}\[)|(?:trce|dbug|info|warn|fail|crit): [\w.]+\[\d+\])/
 
+/** What nearly every line begins with: no need to read it. */
+const USUAL = /^\d{4}-[01]\d-[0-3]\d[T ][0-2]\d:[0-5]\d:[0-6]\d/
+
 /** Whether the line begins as an application's log line does. */
 export function isAppLine(line: string): boolean {
   const c = line.charCodeAt(0)
-  if (c >= 48 && c <= 57) return readTime(line, 0) !== null
+  if (c >= 48 && c <= 57) return USUAL.test(line) || readTime(line, 0) !== null
   if (c === 91 || (c >= 65 && c <= 90) || (c >= 97 && c <= 122)) return timeAt(line) !== null || TIMELESS.test(line)
   return false
 }

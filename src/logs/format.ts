@@ -39,6 +39,8 @@ export interface EntryReader {
   read(entry: Entry): Draft | null
   /** Whether a first line is of no interest, so that `read` need not be asked. Cheap. */
   dull?(line: string): boolean
+  /** How much an entry with this first line matters (store.ts), where the line shows it. Cheap. */
+  rank?(line: string): 0 | 1 | 2
 }
 
 export interface LogFormat {
@@ -57,7 +59,13 @@ export interface LogFormat {
 }
 
 /** The reader of a format whose entries stand for themselves. */
-export const each = (read: (entry: Entry) => Draft | null, dull?: (line: string) => boolean): (() => EntryReader) => {
-  const reader: EntryReader = dull === undefined ? { read } : { read, dull }
+export const each = (
+  read: EntryReader['read'],
+  dull?: (line: string) => boolean,
+  rank?: (line: string) => 0 | 1 | 2,
+): (() => EntryReader) => {
+  const reader: EntryReader = { read }
+  if (dull !== undefined) reader.dull = dull
+  if (rank !== undefined) reader.rank = rank
   return () => reader
 }

@@ -58,9 +58,14 @@ export class EventStore {
     this.room = [Math.floor(events / 8), Math.floor((events * 3) / 8), Math.floor(events / 2)]
   }
 
-  /** Whether an event of this rank would still be kept; asked before the work of making it. */
-  hasRoom(rank: 0 | 1 | 2): boolean {
+  private hasRoom(rank: 0 | 1 | 2): boolean {
     return this.kept[rank].length < this.room[rank]
+  }
+
+  /** Whether an event of this rank would still be kept, near the captures or far from them; null: of any rank. */
+  wanted(rank: 0 | 1 | 2 | null): boolean {
+    if (rank === null) return this.hasRoom(2) || this.hasRoom(1) || this.hasRoom(0)
+    return this.hasRoom(rank) || (this.window !== null && rank > 0 && this.hasRoom((rank - 1) as 0 | 1))
   }
 
   /** Keeps the event unless its class is full; false when it was dropped. */

@@ -30,21 +30,28 @@ export interface SessionEnd {
 
 export function sessionEnd(s: SessionEnd): Draft {
   const stamp = s.accepted?.stamp ?? null
-  const how: Pick<Draft, 'what' | 'closedBy' | 'reason' | 'state'> = s.early
-    ? { what: 'connected', closedBy: null, reason: 'option logasap', state: null }
-    : termination(s.state)
+  const how = s.early ? EARLY : termination(s.state)
+  const lasted = s.early || s.totalMillis < 0 ? null : s.totalMillis
+  const { fields } = s
+  fields['frontend'] = s.frontend
+  fields['backend'] = s.backend
+  fields['serverName'] = s.server
+  fields['bytes'] = s.bytes
   return {
-    ...how,
-    stamp: stamp === null ? null : s.early || s.totalMillis < 0 ? stamp : later(stamp, s.totalMillis),
+    what: how.what,
+    closedBy: how.closedBy ?? null,
+    reason: how.reason ?? null,
+    state: how.state ?? null,
+    stamp: stamp === null || lasted === null ? stamp : later(stamp, lasted),
     startStamp: stamp,
     client: s.client,
-    // A server's name in the configuration, not an address.
+    // The line has a server's name in the configuration, not an address.
     server: null,
-    durationMillis: s.early || s.totalMillis < 0 ? null : s.totalMillis,
-    level: null,
-    fields: { frontend: s.frontend, backend: s.backend, serverName: s.server, bytes: s.bytes, ...s.fields },
+    durationMillis: lasted,
+    fields,
   }
 }
+const EARLY: Draft = { what: 'connected', reason: 'option logasap' }
 
 function read({ text }: Entry): Draft | null {
   const m = LINE.exec(text)
@@ -74,5 +81,5 @@ export const haproxyTcplog: LogFormat = {
     '2026-11-20T17:18:51.045+08:00 lb1 haproxy[731]: 10.20.0.10:59186 [20/Nov/2026:17:18:41.040] mysql_front mysql_back/db1 1/0/10003 291 cD 1/1/0/0/0 0/0',
   ],
   starts: (line) => START.test(line),
-  open: each(read),
+  open: each(read, undefined, (line) => (line.includes(' -- ') ? 1 : 2)),
 }

@@ -59,5 +59,9 @@ export const mysqlError: LogFormat = {
   ],
   starts: (line) => START.test(line) || CRASH.test(line),
   continues: (line) => isTrace(line) || SERVER_AROUND.test(line),
-  open: each(read, (line) => DULL.test(line) && !ABOUT.test(line)),
+  open: each(
+    read,
+    (line) => DULL.test(line) && !ABOUT.test(line),
+    () => 2,
+  ),
 }

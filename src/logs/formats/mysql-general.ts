@@ -13,11 +13,17 @@ const LINE = new RegExp(
 const START = new RegExp(
   String.raw`^(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(?:Z|[+-]\d\d:\d\d)|\d{6} {1,2}\d{1,2}:\d\d:\d\d|\t)\t *\d+ (?:${COMMANDS})(?:\t|$)`,
 )
+const STATEMENT = /^[^\t]*\t\t? *\d+ (?:Query|Execute|Prepare|Close stmt|Field List|Fetch|Long Data|Statistics)\t/
 const HEADER = /^(?:\S*(?:mysqld|mariadbd)\S*, Version: |Tcp port: |Time[ \t]+Id[ \t]+Command)/
 const CONNECT = /^(?:(.*?)@(\S*?)(?: as \w+)? on ?(\S*?)(?: using (.*))?|Access denied for user '(.*?)'@'(.*?)'.*)$/
 
 class GeneralReader implements EntryReader {
   private last: Stamp | null = null
+
+  rank(line: string): 0 | 1 | 2 {
+    // Of the commands only Connect, Quit and their like are more than context.
+    return STATEMENT.test(line) ? 0 : 2
+  }
 
   read({ text, first }: Entry): Draft | null {
     if (HEADER.test(first)) {

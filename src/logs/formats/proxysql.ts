@@ -368,5 +368,9 @@ export const proxysql: LogFormat = {
   starts: (line) => HEAD.test(line) || OWN.test(line),
   // 2020-era texts hold line breaks.
   continues: (line) => line === '' || line.startsWith(' ') || BANNER.test(line),
-  open: each(read, (line) => OWN.test(line)),
+  open: each(
+    read,
+    (line) => OWN.test(line),
+    (line) => (line.includes('[INFO]') ? 1 : 2),
+  ),
 }
