@@ -8,7 +8,7 @@ import type { LogEvent } from '../logs/event.ts'
 import type { Confidence } from '../report/model.ts'
 import type { Session } from '../session/session.ts'
 import type { Fleet } from './fleet.ts'
-import { WAIT_TIMEOUT_SENTENCE } from './log-readings/application.ts'
+import { WAIT_TIMEOUT_SENTENCE, waitTimeoutSentence } from './log-readings/application.ts'
 import { type LogReading, readingOf } from './log-readings/index.ts'
 import { HOT_MILLIS } from './log-readings/proxysql.ts'
 import { named } from './log-readings/reading.ts'
@@ -58,6 +58,24 @@ export function attachLogs(rule: string, verdicts: readonly Verdict[], fleet: Fl
 
 /** Lines about the connection: this leg's, the other leg's, and those of the same connection in other captures. */
 export function linesAbout(s: Session, fleet: Fleet): readonly LogEvent[] {
+  if (fleet.logs.events.length === 0) return NONE
+  let of = lines.get(fleet)
+  if (of === undefined) {
+    of = new Map()
+    lines.set(fleet, of)
+  }
+  let found = of.get(s)
+  if (found === undefined) {
+    found = findLines(s, fleet)
+    of.set(s, found)
+  }
+  return found
+}
+
+const NONE: readonly LogEvent[] = []
+const lines = new WeakMap<Fleet, Map<Session, readonly LogEvent[]>>()
+
+function findLines(s: Session, fleet: Fleet): readonly LogEvent[] {
   const other = [fleet.frontLeg(s), fleet.backLeg(s)].filter((t) => t !== null)
   const sessions = new Set([s, ...other, ...[s, ...other].flatMap((t) => otherVantages(t, fleet))])
   const found = new Set<LogEvent>()
@@ -156,10 +174,7 @@ function oppose(v: Verdict, against: readonly Cited[]): void {
 function sentence(rule: string, v: Verdict, events: readonly LogEvent[]): void {
   const e = events.find((x) => WAIT_TIMEOUT_SENTENCE.test(x.text))
   if (e === undefined || rule === 'idle-timeout-server') return
-  v.excluded = [
-    ...v.excluded,
-    `wait_timeout, which the driver’s message blames (${e.input}:${e.line}): that sentence is arithmetic on the driver’s own clock, not something that it saw`,
-  ]
+  v.excluded = [...v.excluded, waitTimeoutSentence(e)]
 }
 
 /** The server's own log about its end. */

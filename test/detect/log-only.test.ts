@@ -45,6 +45,18 @@ describe('ProxySQL and its left-over TLS errors', () => {
     expect(f.remedy.map((r) => r.config).join()).toContain('tcpdump -i any')
   })
 
+  it('the application behind it: its "Success (0)" at the same second is the loss', async () => {
+    const app = [
+      "2026-01-01 00:00:42,300 ERROR [django.request] OperationalError: (2026, 'TLS/SSL error: Success (0)') local=10.0.0.7:41000",
+    ]
+    const j = await judgeLogged([], { 'proxysql.log': [version('2.5.5'), broken(35, 24)], 'app.log': app })
+    const f = j.only('tls-error-queue')
+    expect(j.accusations).toEqual([f])
+    expect(f.occurrences[0]?.client).toBe('10.0.0.7:41000')
+    expect(citedLines(f.occurrences[0]).join()).toContain('app.log:1')
+    expect(j.report.summary.blind).toEqual([])
+  })
+
   it('lines pasted without times, of a version unknown: possible', async () => {
     const bare = broken(1199180, 19).replace(/^\S+ \S+ /, '')
     const j = await judgeLogged([], { 'proxysql.log': [bare, bare.replace('1199180', '1199181')] })
@@ -151,6 +163,15 @@ describe('HAProxy', () => {
 })
 
 describe('what logs cannot tell', () => {
+  it('Connector/J’s wait_timeout sentence alone accuses no server', async () => {
+    const app = [
+      "2026-01-01 00:00:13.010 ERROR [main] app - com.mysql.jdbc.exceptions.jdbc4.CommunicationsException: The last packet successfully received from the server was 63,213,665 milliseconds ago.  The last packet sent successfully to the server was 63,213,666 milliseconds ago. is longer than the server configured value of 'wait_timeout'. You should consider either expiring and/or testing connection validity before use in your application",
+    ]
+    const j = await judgeLogged([], { 'app.log': app })
+    expect(j.accusations).toEqual([])
+    expect(j.report.summary.blind.join()).toContain('no log says who closed')
+  })
+
   it('a lost connection of which no other log speaks: nobody is accused, the report says what to capture', async () => {
     const j = await judgeLogged([], { 'app.log': lost('13', 7, 40000) })
     expect(j.accusations).toEqual([])

@@ -10,7 +10,7 @@ import type { LogEvent } from '../../logs/event.ts'
 import type { Confidence, Finding, Occurrence, Severity } from '../../report/model.ts'
 import type { Fleet } from '../fleet.ts'
 import { emptyDetail, logDetail } from '../log-lead.ts'
-import { tlsReason } from '../log-readings/application.ts'
+import { tlsReason, WAIT_TIMEOUT_SENTENCE, waitTimeoutSentence } from '../log-readings/application.ts'
 import { type LogReading, named } from '../log-readings/reading.ts'
 import { titleOf } from '../log-words.ts'
 import type { RuleMeta } from '../rule.ts'
@@ -59,7 +59,8 @@ export function logFindings(fleet: Fleet, rules: ReadonlyMap<string, RuleMeta>, 
   const groups = new Map<string, LogVerdict[]>()
   let unexplained = 0
   const judged = stories.map((story) => ({ story, v: judge(story, scene) }))
-  for (const { story, v } of [...sameMoment(judged), ...wrongConnection(judged, all)]) {
+  const merged = suffered(sameMoment(judged))
+  for (const { story, v } of [...merged, ...wrongConnection(judged, all)]) {
     if (v === null || !rules.has(v.rule)) {
       if (v === null && story.told.some((t) => t.reading.weight === 'sees' && t.event.role !== 'server')) unexplained++
       continue
@@ -119,6 +120,27 @@ function sameMoment(judged: readonly Judged[]): Judged[] {
     other.lost ??= v.lost
   }
   return out
+}
+
+/**
+ * What an application saw end, in the moment in which a proxy in front of it gave up a server connection under a request: the one is
+ * the other's loss. Nothing else ties them, where the proxy greets by itself and shares its server connections.
+ */
+function suffered(judged: readonly Judged[]): Judged[] {
+  const cuts = judged.filter(({ v }) => v !== null && v.lost?.role === 'proxy' && v.story.client === null)
+  return judged.filter(({ story, v }) => {
+    const own = story.told[0]!.event
+    if (v !== null || (own.role !== 'driver' && own.role !== 'pool') || own.at === null) return true
+    const cut = cuts.find(({ v: c }) => {
+      const at = c!.lost!.at
+      if (at === null || c!.story.client !== null || c!.story.told.some((t) => t.event.role === own.role)) return false
+      return Math.abs(at - own.at!) <= ONE_MOMENT + Math.max(c!.lost!.precision, own.precision)
+    })
+    if (cut === undefined) return true
+    cut.story.told.push(...story.told)
+    cut.story.client = story.client
+    return false
+  })
 }
 
 /**
@@ -220,11 +242,17 @@ function finding(meta: RuleMeta, key: string, verdicts: readonly LogVerdict[], e
     culprit: lead.culprit,
     detail: { ...emptyDetail(meta), ...extra, log: logDetail(event, reading) },
     occurrences: verdicts.map((v) => occurrence(v, epoch)),
-    excluded: lead.excluded,
+    excluded: [...lead.excluded, ...arithmetic(meta.id, verdicts)],
     remedy:
       lead.severity === 'info' ? meta.fix : [...meta.fix.slice(0, 1), captureAdvice(verdicts), ...meta.fix.slice(1)],
     references: meta.references,
   }
+}
+
+/** Connector/J's sentence about wait_timeout is no evidence of it. */
+function arithmetic(rule: string, verdicts: readonly LogVerdict[]): string[] {
+  const line = verdicts.flatMap((v) => v.story.events).find((e) => WAIT_TIMEOUT_SENTENCE.test(e.text))
+  return line === undefined || rule === 'idle-timeout-server' ? [] : [waitTimeoutSentence(line)]
 }
 
 /** How long the silence was, where a log says so; of HAProxy's lines only the whole duration is known, which bounds it. */

@@ -11,6 +11,10 @@ const TLS = /HANDSHAKE_SSL_ERROR|SSLHandshakeException|SSL connection error|TLS\
 /** What Connector/J writes when its own idle time is longer than the wait_timeout that it read at login: arithmetic. */
 export const WAIT_TIMEOUT_SENTENCE = /longer than the server configured value of '(?:wait|interactive)_timeout'/
 
+/** What that sentence is worth, for `excluded`. */
+export const waitTimeoutSentence = (e: LogEvent): string =>
+  `wait_timeout, which the driver’s message blames (${e.input}:${e.line}): that sentence is arithmetic on the driver’s own clock, not something that it saw`
+
 const TOLD: ReadonlyMap<number, readonly [readonly string[], LogReading['role'], string]> = new Map([
   [4031, [idle('idle-timeout-server'), 'server', 'the server closed it for inactivity']],
   [1927, [['connection-killed'], 'server', 'the connection was killed']],
