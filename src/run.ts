@@ -20,6 +20,7 @@ import { linesAbout } from './detect/log-evidence.ts'
 import { logFindings } from './detect/log-only/index.ts'
 import { readingOf } from './detect/log-readings/index.ts'
 import { RULES } from './detect/rules/index.ts'
+import { adviseOnTimers, lateChecks } from './detect/timer-advice.ts'
 import { conflicts, inOrder, type TimerSetting, timersInLogs, timersObserved } from './detect/timer-settings.ts'
 import type { LogEvent } from './logs/event.ts'
 import type { LogCounts } from './logs/source.ts'
@@ -137,6 +138,10 @@ export class Run {
     }
     const alone = logFindings(fleet, new Map(rules.map((r) => [r.meta.id, r.meta])), this.epoch)
     findings.push(...alone.findings)
+    const settings = [...timersInLogs(fleet.logs.events), ...this.configured]
+    const late = rules.find((r) => r.meta.id === 'validation-too-late')?.meta ?? null
+    findings.push(...lateChecks(findings, settings, late))
+    adviseOnTimers(findings, settings)
     findings.sort(graveFirst)
     const least = RANK[this.options.minSeverity ?? 'info']
     const shown = findings.filter((f) => RANK[f.severity] <= least)
@@ -159,7 +164,7 @@ export class Run {
         unexplained: alone.unexplained,
       }),
     }
-    const timers = timersReport([...timersInLogs(fleet.logs.events), ...this.configured, ...timersObserved(findings)])
+    const timers = timersReport([...settings, ...timersObserved(findings)])
     if (timers !== null) report.timers = timers
     if (this.options.around !== undefined) report.around = this.aroundReport(this.options.around, findings, fleet)
     if (this.options.idle === true) report.idle = idleReport(fleet)

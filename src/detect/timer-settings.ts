@@ -113,19 +113,20 @@ export function timersInLogs(events: readonly LogEvent[]): TimerSetting[] {
 export function timersObserved(findings: readonly Finding[]): TimerSetting[] {
   const out: TimerSetting[] = []
   for (const f of findings) {
-    const seconds = f.detail['timerSeconds']
+    const log = f.detail['log'] as { setting?: unknown; atMostSeconds?: unknown } | undefined
+    const exact = f.detail['timerSeconds']
+    const seconds = typeof exact === 'number' ? exact : log?.atMostSeconds
     if (typeof seconds !== 'number') continue
     const layer: TimerLayer | null =
       f.rule === 'idle-timeout-proxy' ? 'proxy' : f.rule === 'idle-timeout-server' ? 'server' : null
     if (layer === null) continue
-    const log = f.detail['log'] as { setting?: unknown } | undefined
     out.push({
       layer,
       product: f.culprit.product ?? (layer === 'proxy' ? 'the proxy' : 'the server'),
       name: typeof log?.setting === 'string' ? log.setting : 'idle timer',
       seconds,
       kind: 'idle',
-      where: 'observed',
+      where: typeof exact === 'number' ? 'observed' : 'observed: at most',
     })
   }
   return out

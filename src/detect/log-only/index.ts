@@ -240,7 +240,7 @@ function finding(meta: RuleMeta, key: string, verdicts: readonly LogVerdict[], e
       busy: false,
     }),
     culprit: lead.culprit,
-    detail: { ...emptyDetail(meta), ...extra, log: logDetail(event, reading) },
+    detail: { ...emptyDetail(meta), ...extra, log: { ...logDetail(event, reading), atMostSeconds: atMost(verdicts) } },
     occurrences: verdicts.map((v) => occurrence(v, epoch)),
     excluded: [...lead.excluded, ...arithmetic(meta.id, verdicts)],
     remedy:
@@ -259,10 +259,17 @@ function arithmetic(rule: string, verdicts: readonly LogVerdict[]): string[] {
 function timeOf(verdicts: readonly LogVerdict[]): string | null {
   const idle = verdicts.map((v) => v.by.event.idleMillis).filter((ms) => ms !== null)
   if (idle.length > 0) return formatDuration(Math.min(...idle) * NS_PER_MS)
-  const all = verdicts.map((v) => v.by.event.durationMillis).filter((ms) => ms !== null)
-  return all.length > 0 && verdicts[0]!.rule.startsWith('idle-')
-    ? `at most ${formatDuration(Math.min(...all) * NS_PER_MS)}`
-    : null
+  const bound = atMost(verdicts)
+  return bound === null ? null : `at most ${formatDuration(bound * NS_PER_SECOND)}`
+}
+
+/** The timer cannot be longer than the shortest session that it ended, seconds. */
+function atMost(verdicts: readonly LogVerdict[]): number | null {
+  if (!verdicts[0]!.rule.startsWith('idle-')) return null
+  const all = verdicts
+    .map(({ by }) => by.event.idleMillis ?? by.event.durationMillis)
+    .filter((ms) => ms !== null && ms > 0)
+  return all.length === 0 ? null : Math.min(...(all as number[])) / 1000
 }
 
 function occurrence(v: LogVerdict, epoch: Epoch): Occurrence {
