@@ -13,6 +13,7 @@ import { linesAbout } from './log-evidence.ts'
 import { type LogReading, readingOf } from './log-readings/index.ts'
 import { named } from './log-readings/reading.ts'
 import { titleOf } from './log-words.ts'
+import { processEndOf, tracedEnd } from './process-end.ts'
 import type { Culprit, RuleContext, RuleMeta, Verdict } from './rule.ts'
 import { serverLifeNear } from './server-life.ts'
 
@@ -296,7 +297,9 @@ function endTold(
   const life = serverLifeNear(fleet.logs, first.at)
   if (life === null || (life.how === 'stopped') !== (rule === 'server-shutdown') || !life.sure) return null
   const culprit = closer(s, 'server', fleet)
-  if (culprit === null || (s.ending.lost === null && first.outstanding === null)) return null
+  if (culprit === null) return null
+  const busy = s.ending.lost !== null || first.outstanding !== null
+  if (!busy && processEndOf(s, fleet) === null && tracedEnd(s, fleet) === null) return null
   // A shutdown takes a while; the close belongs to it when it comes at its end, not long before or after.
   if (first.at < life.from - TOLD_WITHIN || first.at > life.until + TOLD_WITHIN) return null
   const reading: LogReading = {

@@ -106,6 +106,25 @@ describe('a server’s own log', () => {
     expect(citedLines(f.occurrences[0])[0]).toContain('mysqld.log:2')
   })
 
+  it('all that it closed in one burst, busy or idle, goes with it', async () => {
+    const idle = play({ client: '10.0.0.1:40002' }).connect().login({ connectionId: 9 })
+    idle.query('SELECT 1 + 1', rows(1)).wait('2s').server.fin()
+    const plays = [cut(40000, 7), cut(40001, 8), idle]
+    const refused = play({ client: '10.0.0.1:40003', at: '2026-01-01T00:00:02.5Z' })
+    refused.refuse()
+    const silent = await judgeLogged([...plays, refused], {})
+    expect(silent.accusations.map((f) => f.rule)).toContain('server-crash')
+    const again = [cut(40000, 7), cut(40001, 8)]
+    const idle2 = play({ client: '10.0.0.1:40002' }).connect().login({ connectionId: 9 })
+    idle2.query('SELECT 1 + 1', rows(1)).wait('2s').server.fin()
+    const refused2 = play({ client: '10.0.0.1:40003', at: '2026-01-01T00:00:02.5Z' })
+    refused2.refuse()
+    const log = [ready, '2026-01-01 00:00:01 0 [Note] mariadbd (initiated by: unknown): Normal shutdown']
+    const j = await judgeLogged([...again, idle2, refused2], { 'mysqld.log': log })
+    expect(j.of('server-crash')).toEqual([])
+    expect(j.only('server-shutdown').occurrences).toHaveLength(3)
+  })
+
   it('a crash that it names', async () => {
     const log = [
       ready,
