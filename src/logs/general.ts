@@ -9,7 +9,8 @@ import { object } from './envelope.ts'
 import type { Draft, Entry, EntryReader } from './format.ts'
 
 /** Words without which an entry says nothing of connections. */
-const ABOUT = /onn|pool|sql|SQL|Sql|ari[aA]|acket|roxy|local|Operational|Interface|ER_|TLS|ping|closed/
+const ABOUT =
+  /onn|pool|sql|SQL|Sql|ari[aA]|acket|roxy|local|Operational|Interface|ER_|TLS|ping|closed|tcp |gone|EPIPE|ECONN/
 /** Connections whose names are remembered; the oldest are forgotten. */
 const REMEMBERED = 10_000
 
