@@ -4,19 +4,19 @@
  * is `input:line`, and is not listed among the report's sessions, since nothing of its packets is known.
  */
 import { createHash } from 'node:crypto'
-import { type Duration, type Epoch, formatDuration, type Instant, NS_PER_MS, NS_PER_SECOND } from '../../core/time.ts'
+import { type Duration, type Epoch, formatDuration, NS_PER_MS, NS_PER_SECOND } from '../../core/time.ts'
 import { endpointKey, parseEndpoint } from '../../correlate/endpoint.ts'
 import type { LogEvent } from '../../logs/event.ts'
-import type { Confidence, Finding, Occurrence, Severity } from '../../report/model.ts'
+import type { Finding, Occurrence } from '../../report/model.ts'
 import type { Fleet } from '../fleet.ts'
 import { emptyDetail, logDetail } from '../log-lead.ts'
 import { tlsReason, WAIT_TIMEOUT_SENTENCE, waitTimeoutSentence } from '../log-readings/application.ts'
-import { type LogReading, named } from '../log-readings/reading.ts'
 import { titleOf } from '../log-words.ts'
 import type { RuleMeta } from '../rule.ts'
 import { redactSecrets } from '../secrets.ts'
 import { serverEnds } from '../server-life.ts'
-import { brokenAt, type Story, storiesOf } from './story.ts'
+import { CONFIDENCE, SEVERITY, sameMoment, suffered, wrongConnection } from './merge.ts'
+import { storiesOf } from './story.ts'
 import { judge, type LogVerdict, type Scene } from './verdict.ts'
 
 /** What a capture shows is told by its packets; its clock and a log's may be this far apart. */
@@ -33,14 +33,7 @@ function captureAdvice(verdicts: readonly LogVerdict[]): { text: string; config:
   }
 }
 
-const SEVERITY: Record<Severity, number> = { error: 0, warning: 1, info: 2 }
-const CONFIDENCE: Record<Confidence, number> = { certain: 0, likely: 1, possible: 2 }
 const UNKNOWN = 'unknown'
-/** What one log says and another, of one moment, where their clocks agree. */
-const ONE_MOMENT: Duration = 300 * NS_PER_MS
-/** Checks that make a habit, and connections of one logical connection (validation.ts). */
-const HABIT = 3
-const OPENED_TOGETHER: Duration = 1 * NS_PER_SECOND
 const PORTS_NAMED = 4
 
 export interface LogFindings {
@@ -73,115 +66,6 @@ export function logFindings(fleet: Fleet, rules: ReadonlyMap<string, RuleMeta>, 
   }
   const findings = [...groups].map(([key, verdicts]) => finding(rules.get(verdicts[0]!.rule)!, key, verdicts, epoch))
   return { findings, unexplained }
-}
-
-interface Judged {
-  story: Story
-  v: LogVerdict | null
-}
-
-/**
- * A line that names no connection, and another log's verdict of the same rule at the same moment, are one: who was refused says so,
- * and who refused. Each is taken once.
- */
-function sameMoment(judged: readonly Judged[]): Judged[] {
-  const out: Judged[] = []
-  const told = new Map<string, LogVerdict[]>()
-  for (const j of judged) {
-    const { v } = j
-    const at = v === null ? null : brokenAt(v.story)
-    if (v === null || at === null) {
-      out.push(j)
-      continue
-    }
-    const known = told.get(v.rule) ?? []
-    const own = v.story.told[0]!.event
-    const other = known.find((x) => {
-      const theirs = x.story.told[0]!.event
-      if (x.story.client !== null && v.story.client !== null) return false
-      if (x.story.told.some((t) => t.event.input === own.input)) return false
-      return Math.abs(theirs.at! - at) <= ONE_MOMENT + Math.max(theirs.precision, own.precision)
-    })
-    if (other === undefined) {
-      told.set(v.rule, [...known, v])
-      out.push(j)
-      continue
-    }
-    other.story.told.push(...v.story.told)
-    other.story.client ??= v.story.client
-    other.story.server ??= v.story.server
-    other.culprit = {
-      ...other.culprit,
-      address: other.culprit.address ?? v.culprit.address,
-      product: other.culprit.product ?? v.culprit.product,
-    }
-    if (SEVERITY[v.severity] < SEVERITY[other.severity]) other.severity = v.severity
-    if (CONFIDENCE[v.confidence] < CONFIDENCE[other.confidence]) other.confidence = v.confidence
-    other.lost ??= v.lost
-  }
-  return out
-}
-
-/**
- * What an application saw end, in the moment in which a proxy in front of it gave up a server connection under a request: the one is
- * the other's loss. Nothing else ties them, where the proxy greets by itself and shares its server connections.
- */
-function suffered(judged: readonly Judged[]): Judged[] {
-  const cuts = judged.filter(({ v }) => v !== null && v.lost?.role === 'proxy' && v.story.client === null)
-  return judged.filter(({ story, v }) => {
-    const own = story.told[0]!.event
-    if (v !== null || (own.role !== 'driver' && own.role !== 'pool') || own.at === null) return true
-    const cut = cuts.find(({ v: c }) => {
-      const at = c!.lost!.at
-      if (at === null || c!.story.client !== null || c!.story.told.some((t) => t.event.role === own.role)) return false
-      return Math.abs(at - own.at!) <= ONE_MOMENT + Math.max(c!.lost!.precision, own.precision)
-    })
-    if (cut === undefined) return true
-    cut.story.told.push(...story.told)
-    cut.story.client = story.client
-    return false
-  })
-}
-
-/**
- * A connection that lost a request to an idle timer while the same pool checked another one again and again, opened together with it
- * and to another server: the checks went the wrong way.
- */
-function wrongConnection(judged: readonly Judged[], stories: readonly Story[]): Judged[] {
-  const out: Judged[] = []
-  for (const { story, v } of judged) {
-    if (v === null || !v.rule.startsWith('idle-timeout') || v.lost === null) continue
-    const { input } = v.lost
-    const checks = (s: Story): LogEvent[] => s.events.filter((e) => e.input === input && e.what === 'validated')
-    const opened = openedAt(story, input)
-    if (opened === null || checks(story).length > 0) continue
-    for (const other of stories) {
-      const found = checks(other)
-      const there = openedAt(other, input)
-      if (other === story || found.length < HABIT || there === null || Math.abs(there - opened) > OPENED_TOGETHER)
-        continue
-      if (other.server === null || story.server === null || other.server === story.server) continue
-      const [first, last] = [found[0]!, found.at(-1)!]
-      const reading: LogReading = {
-        rules: ['validation-wrong-connection'],
-        role: 'client',
-        weight: 'fits',
-        says: `${named(first)} checked its connection to ${other.server} ${found.length} times up to line ${last.line}, and never this one`,
-      }
-      const by = { event: last, reading }
-      const culprit = { role: 'client' as const, address: parseEndpoint(story.client)?.host ?? null, product: null }
-      out.push({
-        story,
-        v: { ...v, rule: 'validation-wrong-connection', by, culprit, confidence: 'likely', excluded: [] },
-      })
-      break
-    }
-  }
-  return out
-}
-
-function openedAt(story: Story, input: string): Instant | null {
-  return story.events.find((e) => e.input === input && e.what === 'connected')?.at ?? null
 }
 
 /** Whether no capture of the run can show what a line tells of. */
