@@ -25,12 +25,16 @@ export const isLog = (input: Input): boolean => input.kind === 'text' && detectL
 export async function readLogs(
   run: Run,
   logs: readonly LogFile[],
+  zones: ReadonlyMap<string, Zone>,
   options: AnalyzeOptions,
   before: number,
   total: number,
 ): Promise<number> {
+  for (const name of zones.keys()) {
+    if (name !== '' && !logs.some((l) => l.name === name))
+      throw usage(`--tz: there is no log '${name}'`, `logs: ${logs.map((l) => l.name).join(', ')}`)
+  }
   if (logs.length === 0) return before
-  const zones = timeZones(options.timeZones ?? [])
   const { near, keep, wanted } = run.beginLogs()
   let done = before
   for (const file of logs) {
@@ -67,15 +71,11 @@ export async function readLogs(
       break
     }
   }
-  for (const name of zones.keys()) {
-    if (name !== '' && !logs.some((l) => l.name === name))
-      throw usage(`--tz: there is no log '${name}'`, `logs: ${logs.map((l) => l.name).join(', ')}`)
-  }
   return done
 }
 
 /** `ZONE` for all logs (under the name ''), `NAME=ZONE` for one. */
-function timeZones(given: readonly string[]): ReadonlyMap<string, Zone> {
+export function timeZones(given: readonly string[]): ReadonlyMap<string, Zone> {
   const zones = new Map<string, Zone>()
   for (const text of given) {
     const at = text.lastIndexOf('=')

@@ -5,6 +5,7 @@
 
 import type { CaptureInfo } from './capture/capture-info.ts'
 import { Chain, type ChainOptions } from './chain.ts'
+import type { Setting } from './config/setting.ts'
 import { AnomalyLog } from './core/anomaly.ts'
 import { sideName } from './core/direction.ts'
 import { MysqlconnError } from './core/errors.ts'
@@ -18,6 +19,7 @@ import type { LogEvent } from './logs/event.ts'
 import type { LogCounts } from './logs/source.ts'
 import { EventStore } from './logs/store.ts'
 import { type AnalyzeOptions, parseWhen, resolveWhen } from './options.ts'
+import type { ConfigFile } from './read-configs.ts'
 import { anomalyReports, sessionReport, summarise } from './report/build.ts'
 import { type InputReport, REPORT_SCHEMA, type Report, type TraceReport } from './report/model.ts'
 import { redactReport } from './report/redact.ts'
@@ -39,6 +41,8 @@ export class Run {
   private healthy = 0
   private trace: { session: string; trace: Trace } | null = null
   private readonly log = new AnomalyLog()
+  /** Settings of the files of --config. */
+  settings: readonly Setting[] = []
   /** Events of all logs. */
   private readonly logs = new EventStore()
 
@@ -261,11 +265,17 @@ export class Run {
     this.logs.inputs.push(name)
   }
 
+  /** The configuration files, last of the inputs. */
+  addConfigs(configs: readonly ConfigFile[]): void {
+    for (const c of configs) this.addOther(c.path, c.name, 'config', c.format, c.bytes, c.anomalies)
+    this.settings = configs.flatMap((c) => c.settings)
+  }
+
   /** An input that holds no packets. */
   addOther(
     path: string,
     name: string,
-    kind: 'log' | 'keylog',
+    kind: 'log' | 'keylog' | 'config',
     format: string,
     bytes: number,
     anomalies: AnomalyLog = this.log,
