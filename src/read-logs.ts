@@ -35,7 +35,7 @@ export async function readLogs(
       throw usage(`--tz: there is no log '${name}'`, `logs: ${logs.map((l) => l.name).join(', ')}`)
   }
   if (logs.length === 0) return before
-  const { near, keep, wanted } = run.beginLogs()
+  const { keep, wanted } = run.beginLogs()
   let done = before
   for (const file of logs) {
     if (options.signal?.aborted === true) break
@@ -48,7 +48,8 @@ export async function readLogs(
       anomalies,
       formats: LOG_FORMATS,
       zone: zones.get(file.name) ?? zones.get('') ?? null,
-      near,
+      // Missing years and dates: near the captures, or near the logs read before.
+      near: run.epoch.fixed ? run.epoch.unixSeconds : null,
       onEvent: (event) => {
         if (!keep(event)) dropped++
       },

@@ -232,7 +232,6 @@ export class Run {
 
   /** Called before the first log is read, when all captures have been: what lies near them is worth most. */
   beginLogs(): {
-    near: number | null
     keep: (event: LogEvent) => boolean
     wanted: (rank: 0 | 1 | 2 | null) => boolean
   } {
@@ -244,8 +243,7 @@ export class Run {
     }
     const day = 86_400 * NS_PER_SECOND
     if (from <= to) this.logs.window = { from: from - day, to: to + day }
-    const near = this.epoch.fixed ? this.epoch.unixSeconds : null
-    return { near, keep: (event) => this.logs.add(event), wanted: (rank) => this.logs.wanted(rank) }
+    return { keep: (event) => this.logs.add(event), wanted: (rank) => this.logs.wanted(rank) }
   }
 
   /** A log that was read; its events have been kept one by one. */
