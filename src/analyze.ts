@@ -13,7 +13,8 @@ import { AnomalyLog } from './core/anomaly.ts'
 import { MysqlconnError } from './core/errors.ts'
 import { initZstd } from './mysql/zstd.ts'
 import type { AnalyzeOptions } from './options.ts'
-import { isLog, type LogFile, readLogs } from './read-logs.ts'
+import { readConfigs } from './read-configs.ts'
+import { isLog, type LogFile, readLogs, timeZones } from './read-logs.ts'
 import type { Report } from './report/model.ts'
 import { Run } from './run.ts'
 import type { FrameMap } from './session/session.ts'
@@ -36,6 +37,9 @@ interface CaptureFile {
 export async function analyze(inputs: readonly string[], options: AnalyzeOptions = {}): Promise<Report> {
   if (inputs.length === 0) throw new MysqlconnError('E_USAGE', 'no input: name a capture, a directory, or - for stdin')
   const run = new Run(options)
+  // What is wrong with the options shows before hours of reading.
+  const configs = readConfigs(options.configs ?? [])
+  const zones = timeZones(options.timeZones ?? [])
   const expanded = await expandInputs([...inputs, ...(options.keylogs ?? [])])
   const names = uniqueNames(expanded)
   await initZstd()
@@ -94,8 +98,9 @@ export async function analyze(inputs: readonly string[], options: AnalyzeOptions
     if (options.signal?.aborted === true) break
     done = await readGroup(run, group, options, done, total)
   }
-  if (!run.partial) await readLogs(run, logs, options, done, total)
+  if (!run.partial) await readLogs(run, logs, zones, options, done, total)
   for (const add of others) add()
+  run.addConfigs(configs)
   if (options.signal?.aborted === true) run.partial = true
   return run.report()
 }

@@ -24,6 +24,8 @@ export interface AnalyzeOptions {
    * Without it UTC, unless the syslog header before such a line shows the zone.
    */
   timeZones?: readonly string[]
+  /** Configuration files whose timers are compared with those observed (--config). */
+  configs?: readonly string[]
   /** The caller treats incomplete evidence as a failure (--strict). It changes no fact, only the exit code. */
   strict?: boolean
   /** Literals of SQL become `?` in everything that is reported (--redact). */

@@ -25,13 +25,17 @@ export const isLog = (input: Input): boolean => input.kind === 'text' && detectL
 export async function readLogs(
   run: Run,
   logs: readonly LogFile[],
+  zones: ReadonlyMap<string, Zone>,
   options: AnalyzeOptions,
   before: number,
   total: number,
 ): Promise<number> {
+  for (const name of zones.keys()) {
+    if (name !== '' && !logs.some((l) => l.name === name))
+      throw usage(`--tz: there is no log '${name}'`, `logs: ${logs.map((l) => l.name).join(', ')}`)
+  }
   if (logs.length === 0) return before
-  const zones = timeZones(options.timeZones ?? [])
-  const { near, keep, wanted } = run.beginLogs()
+  const { keep, wanted } = run.beginLogs()
   let done = before
   for (const file of logs) {
     if (options.signal?.aborted === true) break
@@ -44,7 +48,8 @@ export async function readLogs(
       anomalies,
       formats: LOG_FORMATS,
       zone: zones.get(file.name) ?? zones.get('') ?? null,
-      near,
+      // Missing years and dates: near the captures, or near the logs read before.
+      near: run.epoch.fixed ? run.epoch.unixSeconds : null,
       onEvent: (event) => {
         if (!keep(event)) dropped++
       },
@@ -67,15 +72,11 @@ export async function readLogs(
       break
     }
   }
-  for (const name of zones.keys()) {
-    if (name !== '' && !logs.some((l) => l.name === name))
-      throw usage(`--tz: there is no log '${name}'`, `logs: ${logs.map((l) => l.name).join(', ')}`)
-  }
   return done
 }
 
 /** `ZONE` for all logs (under the name ''), `NAME=ZONE` for one. */
-function timeZones(given: readonly string[]): ReadonlyMap<string, Zone> {
+export function timeZones(given: readonly string[]): ReadonlyMap<string, Zone> {
   const zones = new Map<string, Zone>()
   for (const text of given) {
     const at = text.lastIndexOf('=')

@@ -6,6 +6,7 @@
 import { eventsAround } from './around.ts'
 import type { CaptureInfo } from './capture/capture-info.ts'
 import { Chain, type ChainOptions } from './chain.ts'
+import type { Setting } from './config/setting.ts'
 import { AnomalyLog } from './core/anomaly.ts'
 import { sideName } from './core/direction.ts'
 import { MysqlconnError } from './core/errors.ts'
@@ -21,11 +22,20 @@ import { logFindings } from './detect/log-only/index.ts'
 import { readingOf } from './detect/log-readings/index.ts'
 import { RULES } from './detect/rules/index.ts'
 import { adviseOnTimers, lateChecks } from './detect/timer-advice.ts'
-import { conflicts, inOrder, type TimerSetting, timersInLogs, timersObserved } from './detect/timer-settings.ts'
+import {
+  conflicts,
+  inOrder,
+  type TimerSetting,
+  timersConfigured,
+  timersInLogs,
+  timersObserved,
+  withObserved,
+} from './detect/timer-settings.ts'
 import type { LogEvent } from './logs/event.ts'
 import type { LogCounts } from './logs/source.ts'
 import { EventStore } from './logs/store.ts'
 import { type AnalyzeOptions, parseWhen, resolveWhen } from './options.ts'
+import type { ConfigFile } from './read-configs.ts'
 import { anomalyReports, sessionReport, summarise } from './report/build.ts'
 import {
   type AroundReport,
@@ -55,8 +65,8 @@ export class Run {
   private healthy = 0
   private trace: { session: string; trace: Trace } | null = null
   private readonly log = new AnomalyLog()
-  /** Timers read from configuration files. */
-  readonly configured: TimerSetting[] = []
+  /** Settings of the files of --config. */
+  settings: readonly Setting[] = []
   /** Events of all logs. */
   private readonly logs = new EventStore()
 
@@ -138,7 +148,7 @@ export class Run {
     }
     const alone = logFindings(fleet, new Map(rules.map((r) => [r.meta.id, r.meta])), this.epoch)
     findings.push(...alone.findings)
-    const settings = [...timersInLogs(fleet.logs.events), ...this.configured]
+    const settings = [...timersInLogs(fleet.logs.events), ...timersConfigured(this.settings)]
     const late = rules.find((r) => r.meta.id === 'validation-too-late')?.meta ?? null
     findings.push(...lateChecks(findings, settings, late))
     adviseOnTimers(findings, settings)
@@ -164,7 +174,7 @@ export class Run {
         unexplained: alone.unexplained,
       }),
     }
-    const timers = timersReport([...settings, ...timersObserved(findings)])
+    const timers = timersReport(withObserved(settings, timersObserved(findings)))
     if (timers !== null) report.timers = timers
     if (this.options.around !== undefined) report.around = this.aroundReport(this.options.around, findings, fleet)
     if (this.options.idle === true) report.idle = idleReport(fleet)
@@ -336,7 +346,6 @@ export class Run {
 
   /** Called before the first log is read, when all captures have been: what lies near them is worth most. */
   beginLogs(): {
-    near: number | null
     keep: (event: LogEvent) => boolean
     wanted: (rank: 0 | 1 | 2 | null) => boolean
   } {
@@ -348,8 +357,7 @@ export class Run {
     }
     const day = 86_400 * NS_PER_SECOND
     if (from <= to) this.logs.window = { from: from - day, to: to + day }
-    const near = this.epoch.fixed ? this.epoch.unixSeconds : null
-    return { near, keep: (event) => this.logs.add(event), wanted: (rank) => this.logs.wanted(rank) }
+    return { keep: (event) => this.logs.add(event), wanted: (rank) => this.logs.wanted(rank) }
   }
 
   /** A log that was read; its events have been kept one by one. */
@@ -369,11 +377,17 @@ export class Run {
     this.logs.inputs.push(name)
   }
 
+  /** The configuration files, last of the inputs. */
+  addConfigs(configs: readonly ConfigFile[]): void {
+    for (const c of configs) this.addOther(c.path, c.name, 'config', c.format, c.bytes, c.anomalies)
+    this.settings = configs.flatMap((c) => c.settings)
+  }
+
   /** An input that holds no packets. */
   addOther(
     path: string,
     name: string,
-    kind: 'log' | 'keylog',
+    kind: 'log' | 'keylog' | 'config',
     format: string,
     bytes: number,
     anomalies: AnomalyLog = this.log,

@@ -73,6 +73,14 @@ export const SELECT_FLAGS = {
     multipleNonGreedy: true,
     helpGroup: 'SELECT',
   }),
+  config: Flags.string({
+    summary:
+      'Configuration whose timers are compared with those observed: haproxy.cfg, proxysql.cnf, my.cnf, mysqlrouter.conf, maxscale.cnf, properties or YAML of pools. May be given more than once.',
+    helpValue: 'FILE',
+    multiple: true,
+    multipleNonGreedy: true,
+    helpGroup: 'SELECT',
+  }),
   keylog: Flags.string({
     summary:
       'TLS key log (SSLKEYLOGFILE), as if it were an input. Recognised and named; this version does not decrypt.',
@@ -145,6 +153,7 @@ export interface AnalysisFlags {
   role?: string[] | undefined
   'clock-offset'?: string[] | undefined
   tz?: string[] | undefined
+  config?: string[] | undefined
   keylog?: string[] | undefined
   redact?: boolean | undefined
   strict?: boolean | undefined
@@ -169,6 +178,7 @@ export function analyzeOptions(flags: AnalysisFlags): AnalyzeOptions {
     options.clockOffsets = Object.fromEntries(flags['clock-offset'].map(clockOffset))
   if (flags.tz !== undefined) options.timeZones = flags.tz
   if (flags.around !== undefined) options.around = flags.around
+  if (flags.config !== undefined) options.configs = flags.config
   if (flags.strict) options.strict = true
   if (flags.redact) options.redact = true
   return options

@@ -150,6 +150,14 @@ export const ANOMALY_KINDS = {
     accuses: 'log',
     means: 'Entries without a time, or without a date that could be inferred, have no place on the timeline.',
   },
+  'config.unreadable-line': {
+    accuses: 'us',
+    means: 'Lines of a configuration file that we cannot read were left out: their settings are unknown.',
+  },
+  'config.include': {
+    accuses: 'us',
+    means: 'A configuration file includes others, which were not read: give them with --config as well.',
+  },
   'keylog.unread': {
     accuses: 'us',
     means: 'A TLS key log was given, but this version does not decrypt: it was not used.',

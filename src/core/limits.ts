@@ -33,6 +33,8 @@ export interface Limits {
   logTextBytes: number
   /** Log events kept over all inputs, about 1 KB each: half for those that say why something broke. */
   logEvents: number
+  /** Bytes of a configuration file that are read. */
+  configBytes: number
 }
 
 export const LIMITS: Limits = {
@@ -53,4 +55,5 @@ export const LIMITS: Limits = {
   logEntryBytes: 64 << 10,
   logTextBytes: 4096,
   logEvents: 100_000,
+  configBytes: 4 << 20,
 }

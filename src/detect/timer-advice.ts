@@ -5,7 +5,7 @@ import { parseEndpoint } from '../correlate/endpoint.ts'
 import type { Finding } from '../report/model.ts'
 import { emptyDetail } from './log-lead.ts'
 import type { RuleMeta } from './rule.ts'
-import { conflicts, type TimerSetting, timersObserved, timerWords } from './timer-settings.ts'
+import { conflicts, sameTimer, type TimerSetting, timersObserved, timerWords } from './timer-settings.ts'
 
 /** A check this much rarer than the timer is too late. */
 const LONGER = 1.05
@@ -15,6 +15,8 @@ export function adviseOnTimers(findings: readonly Finding[], settings: readonly 
   for (const f of findings) {
     const [observed] = timersObserved([f])
     if (observed === undefined) continue
+    const own = settings.find((s) => s.layer !== 'pool' && s.where !== 'observed' && sameTimer(observed, s))
+    if (own !== undefined) confirm(f, own)
     for (const c of conflicts([...settings, observed])) {
       if (c.inner !== observed) continue
       f.remedy = [
@@ -27,6 +29,19 @@ export function adviseOnTimers(findings: readonly Finding[], settings: readonly 
       break
     }
   }
+}
+
+/** The configuration of the layer that closed has a timer of just this length. */
+function confirm(f: Finding, own: TimerSetting): void {
+  if (f.confidence === 'possible') f.confidence = 'likely'
+  const says = {
+    kind: 'measure',
+    name: `${own.product} ${own.name}`,
+    value: own.seconds,
+    unit: 's',
+    compared: own.where,
+  } as const
+  for (const o of f.occurrences) o.evidence = [...o.evidence, says]
 }
 
 /**

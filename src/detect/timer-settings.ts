@@ -31,6 +31,10 @@ export interface TimerConflict {
   says: string
 }
 
+/** Timers fire late, not early: by the granularity of their clocks (timers.ts). */
+const LATE_SECONDS = 0.1
+const LATE_PART = 0.01
+
 const LAYERS: readonly TimerLayer[] = ['pool', 'proxy', 'load balancer', 'server']
 
 type Row = readonly [layer: TimerLayer, kind: TimerSetting['kind'], unit: number]
@@ -107,6 +111,42 @@ export function timersInLogs(events: readonly LogEvent[]): TimerSetting[] {
     }
   }
   return [...found.values()]
+}
+
+/** A setting of a configuration file, as its reader gives it (config/setting.ts). */
+interface Configured {
+  file: string
+  line: number
+  product: string
+  name: string
+  seconds: number | null
+}
+
+/** Timers of configuration files; what several sections inherit from one line is one. */
+export function timersConfigured(settings: readonly Configured[]): TimerSetting[] {
+  const found = new Map<string, TimerSetting>()
+  for (const s of settings) {
+    const where = `${s.file}:${s.line}`
+    const timer = s.seconds === null ? null : timerOf(s.product, s.name, s.seconds, where, true)
+    if (timer !== null) found.set(`${where} ${s.name}`, timer)
+  }
+  return [...found.values()]
+}
+
+/** An observed timer is the configured one of its layer with the same value, where there is one. */
+export const sameTimer = (a: TimerSetting, b: TimerSetting): boolean =>
+  a.layer === b.layer && Math.abs(a.seconds - b.seconds) <= Math.max(LATE_SECONDS, b.seconds * LATE_PART)
+
+/** All timers: those observed that are no other's stand for themselves. */
+export function withObserved(
+  settings: readonly TimerSetting[],
+  observed: readonly TimerSetting[],
+): readonly TimerSetting[] {
+  const seen = new Set(observed.map((o) => settings.find((s) => sameTimer(o, s))))
+  return [
+    ...settings.map((s) => (seen.has(s) ? { ...s, where: `${s.where}, observed` } : s)),
+    ...observed.filter((o) => !settings.some((s) => sameTimer(o, s))),
+  ]
 }
 
 /** Timers that were seen to run out: those of idle-timeout findings. */

@@ -25,6 +25,7 @@ export function* inputLines(report: Report, style: Style): Iterable<string> {
 
 function inputFacts(input: InputReport, report: Report): string {
   if (input.kind !== 'capture') {
+    if (input.kind === 'config') return `configuration (${input.format}), ${bytes(input.bytes)}`
     const what = input.kind === 'keylog' ? 'TLS key log' : 'log'
     if (input.lines === undefined) return `${what}, ${bytes(input.bytes)}, not read`
     const recognised = input.recognised === undefined ? '' : `, ${grouped(input.recognised)} recognised`

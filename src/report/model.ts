@@ -160,7 +160,7 @@ export interface InputReport {
   path: string
   /** Name used in session ids and evidence: the file name, made unique. */
   name: string
-  kind: 'capture' | 'log' | 'keylog'
+  kind: 'capture' | 'log' | 'keylog' | 'config'
   format: string
   packets?: number
   bytes: number

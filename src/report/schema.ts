@@ -46,7 +46,7 @@ const input = object(
   {
     path: string,
     name: { ...string, description: 'used in session ids and evidence' },
-    kind: oneOf('capture', 'log', 'keylog'),
+    kind: oneOf('capture', 'log', 'keylog', 'config'),
     format: string,
     packets: integer,
     bytes: integer,

@@ -1,4 +1,7 @@
 /** The order of timers, where they are read, and what follows from the pair that stands wrong. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { conflicts, type TimerSetting, timerOf } from '../../src/detect/timer-settings.ts'
 import { judgeLogged } from '../kit/logged.ts'
@@ -60,6 +63,47 @@ describe('settings by product', () => {
     expect(timerOf('HikariCP', 'keepaliveTime', 0, 'x:1')).toBeNull()
     expect(timerOf('HikariCP', 'maximumPoolSize', 10, 'x:1')).toBeNull()
     expect(timerOf('Oracle', 'wait_timeout', 10, 'x:1')).toBeNull()
+  })
+})
+
+describe('--config', () => {
+  const cfg = [
+    'defaults',
+    '  mode tcp',
+    '  timeout connect 3s',
+    '  timeout client 10s',
+    '  timeout server 10s',
+    'frontend mysql_front',
+    '  bind :3306',
+    '  default_backend mysql_back',
+    'backend mysql_back',
+    '  server db1 10.0.0.2:3306',
+    '',
+  ].join('\n')
+
+  it('the timer that ran out is the one that is set: confirmed with its line, and the pool is compared with it', async () => {
+    const { front, back } = proxyCloses('10s')
+    usedAgain(front, '3s')
+    const dir = mkdtempSync(join(tmpdir(), 'mysqlconn-config-'))
+    try {
+      writeFileSync(join(dir, 'haproxy.cfg'), cfg)
+      const j = await judgeLogged(
+        [front, back],
+        { 'hikari.log': [config('maxLifetime', 1_800_000)] },
+        { configs: [join(dir, 'haproxy.cfg')] },
+      )
+      const f = j.only('idle-timeout-proxy')
+      const measures = f.occurrences[0]!.evidence.flatMap((e) =>
+        e.kind === 'measure' ? [`${e.name} ${e.value} ${e.compared}`] : [],
+      )
+      expect(measures).toContain('HAProxy timeout client 10 haproxy.cfg:4')
+      expect(j.report.timers?.conflicts.map((c) => c.says)).toEqual([
+        'HikariCP maxLifetime 30 min 0 s (hikari.log:1) is not below HAProxy timeout client 10.0 s (haproxy.cfg:4, observed)',
+        'HikariCP maxLifetime 30 min 0 s (hikari.log:1) is not below HAProxy timeout server 10.0 s (haproxy.cfg:5)',
+      ])
+    } finally {
+      rmSync(dir, { recursive: true })
+    }
   })
 })
 
