@@ -21,6 +21,8 @@ export default class SessionsShow extends AnalysisCommand {
   static override flags = {
     port: SELECT_FLAGS.port,
     keylog: SELECT_FLAGS.keylog,
+    'clock-offset': SELECT_FLAGS['clock-offset'],
+    tz: SELECT_FLAGS.tz,
     redact: OUTPUT_FLAGS.redact,
     output: OUTPUT_FLAGS.output,
     format: Flags.string({

@@ -58,6 +58,7 @@ export class LogIndex {
       if (text != null) push(this.byText, compared(text), s)
     }
     this.findOwners()
+    tellVersions(this.events)
     for (const e of this.events) this.join(e)
   }
 
@@ -242,6 +243,16 @@ function distanceOf(s: Session, e: LogEvent): Duration | null {
 function serverFits(server: { host: string; port: number; isAddress: boolean }, s: Session): boolean {
   if (server.port !== 0 && server.port !== s.serverPort) return false
   return !server.isAddress || server.host === s.serverIp
+}
+
+/** A process says its version once, when it starts; its later lines are of the same. */
+function tellVersions(events: readonly LogEvent[]): void {
+  const told = new Map<string, string>()
+  for (const e of events) {
+    const key = `${e.input} ${e.product}`
+    if (e.version !== null) told.set(key, e.version)
+    else e.version = told.get(key) ?? null
+  }
 }
 
 /** The pool's own name for the connection, as far as it is one: pools of several services may write one log. */

@@ -52,6 +52,7 @@ export function attachLogs(rule: string, verdicts: readonly Verdict[], fleet: Fl
     support(rule, v, cited)
     oppose(v, against)
     sentence(rule, v, events)
+    if (rule.startsWith('validation-')) namePool(v, events)
     serverLife(rule, v, fleet)
   }
 }
@@ -168,6 +169,12 @@ function oppose(v: Verdict, against: readonly Cited[]): void {
     says: `contradiction: ${first.reading.says}; the packets show what is said above`,
   })
   if (v.confidence === 'certain') v.confidence = 'likely'
+}
+
+/** The pool that should have checked, by what wrote the log of its connections. */
+function namePool(v: Verdict, events: readonly LogEvent[]): void {
+  const pool = events.find((e) => e.role === 'pool' && e.product !== '' && e.product !== 'application')
+  if (pool !== undefined && v.culprit.role === 'client') v.culprit = { ...v.culprit, product: named(pool) }
 }
 
 /** Connector/J compares its own idle time with the wait_timeout that it read at login, and blames the server for the result. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { citedLines, judgeLogged } from '../kit/logged.ts'
 import { play, rows } from '../kit/play.ts'
 import { proxyCloses, usedAgain } from '../rules/idle-stories.ts'
-import { legs, PROXY_IP, together } from '../rules/stories.ts'
+import { legs, PROXY_IP, sealedCommand, tlsSession, together } from '../rules/stories.ts'
 
 /** HAProxy's line for a session accepted at the stories' beginning, so many milliseconds long. */
 const tcplog = (millis: number, state: string, port = 40000): string =>
@@ -186,6 +186,31 @@ describe('contradictions', () => {
     const said = f.occurrences.flatMap((o) => citedLines(o)).filter((line) => line.includes('contradiction'))
     expect(said.length).toBeGreaterThan(0)
     expect(f.confidence).not.toBe('certain')
+  })
+})
+
+describe('checks that TLS hides', () => {
+  const story = () => {
+    const { front, back } = proxyCloses('10s')
+    usedAgain(front, '3s')
+    const source = tlsSession({ client: '10.0.0.1:39000', server: '10.0.0.9:3306' })
+    for (let i = 0; i < 5; i++) {
+      source.wait('3s').client.data(sealedCommand(5))
+      source.server.data(sealedCommand(11))
+    }
+    return [front, back, source]
+  }
+  const pool = [
+    '2026-01-01 00:00:00,003 INFO [druid.pool] master connected to 10.0.0.9:3306 thread_id=74 local=10.0.0.1:39000',
+    ...['03', '06', '09', '12'].map((s) => `2026-01-01 00:00:${s},023 DEBUG [druid.pool] master ping ok 0.4ms`),
+  ]
+
+  it('unseen on the wire, told by the pool’s trace: validation-wrong-connection', async () => {
+    expect((await judgeLogged(story(), {})).of('validation-wrong-connection')).toEqual([])
+    const j = await judgeLogged(story(), { 'pool.log': pool })
+    const f = j.only('validation-wrong-connection')
+    expect(f).toMatchObject({ culprit: { role: 'client', address: '10.0.0.1' }, detail: { checks: 4 } })
+    expect(citedLines(f.occurrences[0]).map((l) => l.split(' ')[0])).toEqual(['pool.log:2', 'pool.log:5'])
   })
 })
 
