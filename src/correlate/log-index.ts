@@ -2,7 +2,7 @@
  * Which log lines tell of which session: by the client's address and port, by connection id, by what the same log said earlier
  * of the same pooled connection, at last by statement and time. Ports and ids repeat, so the time must fit as well.
  */
-import { type Duration, type Instant, NS_PER_SECOND } from '../core/time.ts'
+import { type Duration, type Instant, NS_PER_MS, NS_PER_SECOND } from '../core/time.ts'
 import type { LogEvent } from '../logs/event.ts'
 import type { Session } from '../session/session.ts'
 import { endpointKey, parseEndpoint } from './endpoint.ts'
@@ -14,6 +14,9 @@ const LATE: Duration = 60 * NS_PER_SECOND
 const LATE_APPLICATION: Duration = 12 * 3600 * NS_PER_SECOND
 /** From a statement to the line that quotes it. */
 const QUOTED_WITHIN: Duration = 1 * NS_PER_SECOND
+/** A proxy that opens and closes both legs together does so within this. */
+const WITH_IT: Duration = 20 * NS_PER_MS
+const OPENED_AFTER: Duration = 100 * NS_PER_MS
 /** Statements shorter than this are said everywhere. */
 const TELLING = 12
 /** Statements are compared by so much of their begin. */
@@ -38,6 +41,9 @@ export class LogIndex {
   private readonly byPort = new Map<number, Session[]>()
   private readonly byId = new Map<number, Session[]>()
   private readonly byText = new Map<string, Session[]>()
+  private readonly hosts = new Set<string>()
+  /** Sessions whose begin was captured, in order of time. */
+  private readonly opened: Session[] = []
   private readonly isProxy: (ip: string) => boolean
   /** The server whose log an input is, by what most of its ids fit. */
   private readonly owners = new Map<string, string>()
@@ -51,6 +57,8 @@ export class LogIndex {
     if (events.length === 0) return
     for (const s of [...sessions].sort((a, b) => a.startAt - b.startAt)) {
       push(this.byClient, s.client, s)
+      this.hosts.add(s.clientIp)
+      if (s.synFrame > 0) this.opened.push(s)
       push(this.byPort, Number(s.client.slice(s.client.lastIndexOf(':') + 1)), s)
       const id = s.mysql?.greeting?.connectionId ?? 0
       if (id > 0) push(this.byId, id, s)
@@ -139,7 +147,24 @@ export class LogIndex {
       const found = this.byIdOf(e, id)
       if (found.length > 0) return found
     }
+    if (key !== null && e.startAt !== null) return this.byTimes(e)
     return key === null && id === null ? this.byStatement(e) : []
+  }
+
+  /**
+   * The proxy's line about a client that no capture shows: the leg towards the server, where that alone was captured, opens right
+   * after the client was accepted and ends with it. Only when exactly one connection does.
+   */
+  private byTimes(e: LogEvent): Session[] {
+    if (e.at === null || e.role !== 'proxy' || this.hosts.has(parseEndpoint(e.client)!.host)) return []
+    const found: Session[] = []
+    for (let i = firstFrom(this.opened, e.startAt! - WITH_IT - e.precision); i < this.opened.length; i++) {
+      const s = this.opened[i]!
+      if (s.startAt > e.startAt! + OPENED_AFTER) break
+      const end = s.ending.first?.at
+      if (end !== undefined && Math.abs(end - e.at) <= WITH_IT + e.precision) found.push(s)
+    }
+    return found.length === 1 ? found : []
   }
 
   private byIdOf(e: LogEvent, id: number): Session[] {
@@ -259,6 +284,18 @@ function tellVersions(events: readonly LogEvent[]): void {
 const poolKey = (e: LogEvent): string => `${e.input} ${e.pool ?? ''} ${e.poolConnection}`
 
 const compared = (text: string): string => text.replace(/\s+/g, ' ').trim().slice(0, COMPARED).toLowerCase()
+
+/** Index of the first that began at `at` or later. */
+function firstFrom(list: readonly Session[], at: Instant): number {
+  let low = 0
+  let high = list.length
+  while (low < high) {
+    const mid = (low + high) >> 1
+    if (list[mid]!.startAt < at) low = mid + 1
+    else high = mid
+  }
+  return low
+}
 
 /** By time; what has none keeps its place behind the line before it. */
 function inOrder(events: readonly LogEvent[]): readonly LogEvent[] {

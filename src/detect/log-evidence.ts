@@ -27,6 +27,9 @@ const ONE_MOMENT: Duration = 300 * NS_PER_MS
 /** Clocks that agree may differ by this. */
 const AHEAD: Duration = 50 * NS_PER_MS
 
+/** Longest pause of a process that is looked for around a break. */
+const PAUSE: Duration = 120 * NS_PER_SECOND
+
 const RANK: Record<LogReading['weight'], number> = { says: 0, fits: 1, sees: 2 }
 const SURER: Record<Confidence, Confidence> = { possible: 'likely', likely: 'certain', certain: 'certain' }
 
@@ -54,6 +57,7 @@ export function attachLogs(rule: string, verdicts: readonly Verdict[], fleet: Fl
     sentence(rule, v, events)
     if (rule.startsWith('validation-')) namePool(v, events)
     serverLife(rule, v, fleet)
+    paused(v, fleet)
   }
 }
 
@@ -206,6 +210,20 @@ function serverLife(rule: string, v: Verdict, fleet: Fleet): void {
     v.culprit = { ...v.culprit, product: named(life.event) }
     v.excluded = v.excluded.filter((x) => !x.includes('its log decides'))
   }
+}
+
+/** A process that stood still around this moment: what it timed, and when it says that it did, is worth less. */
+function paused(v: Verdict, fleet: Fleet): void {
+  if (v.severity === 'info') return
+  const event = fleet.logs
+    .between(v.at - PAUSE, v.at + PAUSE)
+    .find((e) => e.what === 'paused' && Math.abs(e.at! - v.at) <= Math.max((e.durationMillis ?? 0) * NS_PER_MS, AFTER))
+  if (event === undefined) return
+  v.evidence.push({
+    kind: 'log',
+    event,
+    says: `${named(event)} says that its process or clock paused: times around it are worth less`,
+  })
 }
 
 /** A title that was made before the product was known names it. */

@@ -4,6 +4,7 @@
  */
 import { CLIENT, SERVER } from '../core/direction.ts'
 import { type Duration, formatDuration, NS_PER_SECOND, toSeconds } from '../core/time.ts'
+import { parseEndpoint } from '../correlate/endpoint.ts'
 import type { LogEvent } from '../logs/event.ts'
 import type { Session } from '../session/session.ts'
 import { acceptingSide, closeEvidence, commandEvidence, networkExcluded, silenceEvidence } from './describe.ts'
@@ -251,7 +252,7 @@ function toldBy(
     // MariaDB writes KILLED for KILL QUERY and for its own shutdown too: here the packets show that the server closed.
     if (reading.weight !== 'says' && !(rule === 'connection-killed' && event.what === 'aborted')) continue
     if (event.role !== reading.role || !onTime(event, s)) continue
-    const culprit = closer(s, reading.role, fleet)
+    const culprit = closer(s, reading.role, fleet, event)
     if (culprit !== null) return { event, reading, culprit: { ...culprit, product: named(event) } }
   }
   return null
@@ -265,13 +266,17 @@ function onTime(e: LogEvent, s: Session): boolean {
 }
 
 /** The side that closed, when it is of this role. */
-function closer(s: Session, role: LogReading['role'], fleet: Fleet): Culprit | null {
+function closer(s: Session, role: LogReading['role'], fleet: Fleet, event: LogEvent | null = null): Culprit | null {
   const first = s.ending.first!
   if (role === 'proxy') {
     // Who accepts the client's leg closes it; on the other leg it is the client.
     const own = acceptingSide(s, fleet)
     if (first.by === SERVER && own.role === 'proxy') return own
     if (first.by === CLIENT && fleet.isProxy(s.clientIp)) return { role: 'proxy', address: s.clientIp, product: null }
+    // Only the server's leg was captured: the line is about another client, for whom this address opened it.
+    const other = parseEndpoint(event?.client ?? null)
+    if (first.by === CLIENT && other !== null && other.isAddress && other.host !== s.clientIp)
+      return { role: 'proxy', address: s.clientIp, product: null }
     // Only the client's leg was captured: nothing but the log tells that the accepting side is a proxy.
     return first.by === SERVER && own.role === 'server' && fleet.backLeg(s) === null && fleet.frontLeg(s) === null
       ? { ...own, role: 'proxy' }

@@ -178,7 +178,10 @@ const finding = object({
     address: { type: ['string', 'null'], description: 'without a port' },
     product: nullableString,
   }),
-  detail: { type: 'object', description: "the rule's own facts: mysqlconn rules show" },
+  detail: {
+    type: 'object',
+    description: "the rule's own facts: mysqlconn rules show; shared and log are the same for every rule",
+  },
   occurrences: { ...list(ref('occurrence')), minItems: 1 },
   excluded: list(string),
   remedy: list(object({ text: string, config: string })),

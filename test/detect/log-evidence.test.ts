@@ -43,6 +43,26 @@ describe('a proxy’s timer', () => {
     expect(j.only('idle-timeout-proxy').confidence).toBe('certain')
   })
 
+  it('captured at the server alone: the proxy’s line finds its leg by its times, and says who closed it', async () => {
+    const leg = () => {
+      const p = play({ client: '10.0.0.5:50000', server: '10.0.0.2:3306' }).connect().login()
+      p.query('SELECT 1 + 1', rows(1)).wait('9.99s').as('fin').client.fin()
+      return p
+    }
+    expect((await judgeLogged([leg()], {})).accusations).toEqual([])
+    const j = await judgeLogged([leg()], { 'haproxy.log': [tcplog(9_993, 'cD')] })
+    const f = j.only('idle-timeout-proxy')
+    expect(f).toMatchObject({
+      severity: 'warning',
+      culprit: { role: 'proxy', address: '10.0.0.5', product: 'HAProxy' },
+    })
+    expect(f.occurrences.map((o) => o.client)).toEqual(['10.0.0.5:50000'])
+    // Two that fit: nothing is joined.
+    const twin = play({ client: '10.0.0.5:50001', server: '10.0.0.2:3306' }).connect().login()
+    twin.query('SELECT 1 + 1', rows(1)).wait('9.99s').client.fin()
+    expect((await judgeLogged([leg(), twin], { 'haproxy.log': [tcplog(9_993, 'cD')] })).accusations).toEqual([])
+  })
+
   it('a termination state that names nobody adds nothing', async () => {
     const j = await judgeLogged(story(), { 'haproxy.log': [tcplog(10_003, '--')] })
     expect(j.only('idle-timeout-proxy')).toMatchObject({ confidence: 'likely', culprit: { product: null } })

@@ -218,18 +218,12 @@ describe('with a capture at hand', () => {
     expect(j.accusations).toEqual([])
   })
 
-  it('a client elsewhere, and an hour before: told by the log', async () => {
-    const p = play({ client: '10.0.0.1:40000', server: '10.0.0.5:3306' })
-      .connect()
-      .login()
-      .query('SELECT 1 + 1', rows(1))
-      .wait('1s')
-      .quit()
-    const own = tcplog(40000, '--', 1001)
-    const elsewhere = tcplog(47777, 'cD', 500).replace('10.0.0.1', '10.0.9.9')
-    const before = tcplog(47778, 'cD', 500, '00:00:00.000').replace('01/Jan/2026', '31/Dec/2025')
-    const j = await judgeLogged([p], { 'haproxy.log': [before, own, elsewhere] })
-    expect(j.only('idle-timeout-proxy').occurrences.map((o) => o.session)).toEqual(['haproxy.log:1', 'haproxy.log:3'])
+  it('an hour before it: told by the log', async () => {
+    const p = play({ client: '10.0.0.1:40000', server: '10.0.0.5:3306' }).connect().login()
+    p.query('SELECT 1 + 1', rows(1)).wait('1s').quit()
+    const before = tcplog(47778, 'cD', 500).replace('01/Jan/2026:00', '31/Dec/2025:23')
+    const j = await judgeLogged([p], { 'haproxy.log': [before, tcplog(40000, '--', 1001), tcplog(47777, 'cD', 500)] })
+    expect(j.only('idle-timeout-proxy').occurrences.map((o) => o.session)).toEqual(['haproxy.log:1'])
   })
 })
 

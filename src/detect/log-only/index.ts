@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { type Duration, type Epoch, formatDuration, NS_PER_MS, NS_PER_SECOND } from '../../core/time.ts'
-import { endpointKey, parseEndpoint } from '../../correlate/endpoint.ts'
+import { parseEndpoint } from '../../correlate/endpoint.ts'
 import type { LogEvent } from '../../logs/event.ts'
 import type { Finding, Occurrence } from '../../report/model.ts'
 import type { Fleet } from '../fleet.ts'
@@ -19,8 +19,8 @@ import { CONFIDENCE, SEVERITY, sameMoment, suffered, wrongConnection } from './m
 import { storiesOf } from './story.ts'
 import { judge, type LogVerdict, type Scene } from './verdict.ts'
 
-/** What a capture shows is told by its packets; its clock and a log's may be this far apart. */
-const CAPTURED: Duration = 5 * NS_PER_SECOND
+/** What a capture shows is told by its packets. Connections that ended shortly before it, or began shortly after, belong to what it shows. */
+const CAPTURED: Duration = 60 * NS_PER_SECOND
 /** Lines cited for one occurrence. */
 const CITED = 6
 /** What to do to be sure, in the form of a remedy. */
@@ -68,24 +68,19 @@ export function logFindings(fleet: Fleet, rules: ReadonlyMap<string, RuleMeta>, 
   return { findings, unexplained }
 }
 
-/** Whether no capture of the run can show what a line tells of. */
+/** Whether a line tells of a time from which no capture of the run shows anything: within it, the packets speak. */
 function uncaptured(fleet: Fleet): (e: LogEvent) => boolean {
   if (fleet.sessions.length === 0) return () => true
   let from = Number.POSITIVE_INFINITY
   let to = Number.NEGATIVE_INFINITY
-  const clients = new Set<string>()
   for (const s of fleet.sessions) {
     from = Math.min(from, s.startAt)
     to = Math.max(to, s.endAt)
-    clients.add(s.clientIp)
   }
-  return (e) => {
-    if (e.at === null || fleet.logs.sessionsOf(e).length > 0) return false
-    if (e.at > to + CAPTURED || e.at + e.precision < from - CAPTURED) return true
-    const client = endpointKey(e.client)
-    // A client that the captures never show was elsewhere.
-    return client !== null && !clients.has(client.slice(0, client.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1'))
-  }
+  return (e) =>
+    e.at !== null &&
+    fleet.logs.sessionsOf(e).length === 0 &&
+    (e.at > to + CAPTURED || e.at + e.precision < from - CAPTURED)
 }
 
 function sceneOf(fleet: Fleet): Scene {
