@@ -252,6 +252,8 @@ function toldBy(
     // MariaDB writes KILLED for KILL QUERY and for its own shutdown too: here the packets show that the server closed.
     if (reading.weight !== 'says' && !(rule === 'connection-killed' && event.what === 'aborted')) continue
     if (event.role !== reading.role || !onTime(event, s)) continue
+    // A server that is shut down kills what is still open, and says the same of it.
+    if (rule === 'connection-killed' && serverLifeNear(fleet.logs, s.ending.first!.at)?.how === 'stopped') continue
     const culprit = closer(s, reading.role, fleet, event)
     if (culprit !== null) return { event, reading, culprit: { ...culprit, product: named(event) } }
   }

@@ -164,6 +164,14 @@ describe('a server’s own log', () => {
     expect(f).toMatchObject({ confidence: 'likely', culprit: { role: 'server', address: '10.0.0.2' } })
   })
 
+  it('KILLED in the course of a shutdown is the shutdown’s', async () => {
+    const stop = '2026-01-01 00:00:01 0 [Note] mariadbd (initiated by: unknown): Normal shutdown'
+    const j = await judgeLogged([cut(40000, 7), cut(40001, 8)], {
+      'mysqld.log': [ready, stop, aborted('02', 7, 'KILLED'), aborted('02', 8, 'KILLED')],
+    })
+    expect(j.accusations.map((f) => f.rule)).toEqual(['server-shutdown'])
+  })
+
   it('a shutdown long after the break explains nothing', async () => {
     const log = [ready, '2026-01-01 00:05:00 0 [Note] mariadbd (initiated by: unknown): Normal shutdown']
     const j = await judgeLogged([cut(40000, 7)], { 'mysqld.log': log })

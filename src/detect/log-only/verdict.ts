@@ -162,6 +162,10 @@ const leftBefore = (story: Story, end: ServerEnd): boolean =>
 function killed(story: Story, scene: Scene, lost: LogEvent | null): LogVerdict | null {
   const by = story.told.find((t) => t.event.role === 'server' && t.reading.rules[0] === 'connection-killed')
   if (by === undefined || scene.queryKills.has(by.event.connectionId ?? -1)) return null
+  // A server that is shut down kills what is still open.
+  const { at } = by.event
+  if (at !== null && scene.ends.some((x) => x.how === 'stopped' && at >= x.from - MOMENT && at <= x.until + MOMENT))
+    return null
   const seen = story.told.find(
     (t) =>
       t.event.role !== 'server' && t.event.at !== null && by.event.at !== null && t.event.at - by.event.at >= -MOMENT,
