@@ -1,4 +1,6 @@
 /** Every format by lines as they are found in the field: recognised by it and no other, and read right. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { LogEvent } from '../../src/logs/event.ts'
 import { termination } from '../../src/logs/formats/haproxy-states.ts'
@@ -344,6 +346,33 @@ describe('HAProxy', () => {
       state: 'cD',
     })
     expect(at(events[0])).toBe('2026-11-20T17:18:51.043000Z')
+  })
+
+  it('2.6 itself, in every format of its log: the same three sessions', () => {
+    const folder = join(import.meta.dirname, 'fixtures/haproxy')
+    const files = readdirSync(folder)
+    expect(files).toHaveLength(11)
+    for (const file of files) {
+      const { events, odd } = readLog(readFileSync(join(folder, file)), { near: 1_795_266_000 })
+      expect([file, odd['log.unreadable-line']]).toEqual([file, undefined])
+      const told = events.map((e) => [
+        e.what,
+        e.closedBy,
+        e.durationMillis === null ? null : Math.round(e.durationMillis / 100),
+      ])
+      if (file === 'plain.log' || file === 'logasap.log')
+        expect([file, told]).toEqual([file, Array(3).fill(['connected', null, null])])
+      else
+        expect([file, told]).toEqual([
+          file,
+          [
+            ['idle-closed', 'proxy', 4],
+            ['closed', null, 1],
+            ['connect-failed', 'proxy', 4],
+          ],
+        ])
+      for (const e of events) expect(e.fields['frontend']).toMatch(/^(?:mysql_front|dead)$/)
+    }
   })
 
   it('a zone in the syslog header is the zone of the line inside', () => {
