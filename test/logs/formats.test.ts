@@ -399,6 +399,52 @@ describe('HAProxy', () => {
   })
 })
 
+describe('MariaDB 10.11 itself', () => {
+  const read = (name: string) => readLog(readFileSync(join(import.meta.dirname, 'fixtures/mariadb', name)))
+
+  it('general log: whose login failed, who left without COM_QUIT', () => {
+    const { events, counts, odd } = read('general.log')
+    expect(odd).toEqual({})
+    expect([...counts.byFormat.keys()]).toEqual(['mysql-general'])
+    expect(events.every((e) => e.product === 'MariaDB' && e.version?.startsWith('10.11.') === true)).toBe(true)
+    expect(events.filter((e) => e.what === 'auth-failed').map((e) => e.connectionId)).toEqual([5])
+    expect(events.filter((e) => e.what === 'closed').map((e) => e.connectionId)).toEqual([3, 4, 6])
+    expect(events.find((e) => e.lines === 3)).toMatchObject({
+      connectionId: 4,
+      statement: "SELECT\n 2 AS multi,\n 'line'",
+    })
+    expect(JSON.stringify(events)).not.toContain('pass-word')
+  })
+
+  it('slow log: the same header, entries of its own', () => {
+    const { events, odd } = read('slow.log')
+    expect(odd).toEqual({})
+    const sleep = events.find((e) => e.statement?.includes('SLEEP') === true)
+    expect(sleep).toMatchObject({
+      format: 'mysql-slow',
+      connectionId: 4,
+      user: 'app',
+      schema: 'shop',
+      client: '127.0.0.1',
+      product: 'MariaDB',
+    })
+    expect(sleep!.durationMillis).toBeGreaterThan(300)
+    expect(events[0]).toMatchObject({ schema: null, connectionId: 3 })
+    expect(JSON.stringify(events)).not.toContain('pass-word')
+  })
+
+  it('error log: a probe, a timeout, a refused login', () => {
+    const { events, odd } = read('error.log')
+    expect(odd).toEqual({})
+    const of = (what: string) => events.filter((e) => e.what === what).map((e) => [e.connectionId, e.code, e.closedBy])
+    expect(of('aborted')).toEqual([
+      [7, null, 'client'],
+      [8, 1159, 'server'],
+    ])
+    expect(of('auth-failed')).toEqual([[5, 1045, 'server']])
+  })
+})
+
 describe('several formats in one log', () => {
   it('each line is read by whoever knows it, traces stay with their line', () => {
     const { events, counts, odd } =
