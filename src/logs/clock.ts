@@ -69,7 +69,8 @@ export class LogClock {
   /** The instant, or null when a year or date is missing and nothing near is known. */
   instant(stamp: Stamp): Instant | null {
     const unix = this.unixSeconds(stamp)
-    if (unix === null) return null
+    // A duration of endless digits added to a time is no time.
+    if (unix === null || !(Math.abs(unix) < 8e12) || !Number.isFinite(stamp.nanos)) return null
     this.near = unix
     return this.epoch.instant(unix, stamp.nanos)
   }

@@ -290,20 +290,20 @@ export class LogReader {
       what: d.what,
       level: d.level ?? null,
       text: scrub(text.length > LIMITS.logTextBytes ? text.slice(0, LIMITS.logTextBytes) : text),
-      connectionId: d.connectionId ?? null,
-      frontId: d.frontId ?? null,
+      connectionId: whole(d.connectionId),
+      frontId: whole(d.frontId),
       client: d.client ?? null,
       server: d.server ?? null,
       user: d.user ?? null,
       schema: d.schema ?? null,
       statement: d.statement == null ? null : scrub(d.statement.slice(0, LIMITS.sqlPreviewBytes)),
-      code: d.code ?? null,
+      code: whole(d.code),
       sqlState: d.sqlState ?? null,
       reason: d.reason == null ? null : scrub(d.reason),
       state: d.state ?? null,
       closedBy: d.closedBy ?? null,
-      idleMillis: d.idleMillis ?? null,
-      durationMillis: d.durationMillis ?? null,
+      idleMillis: finite(d.idleMillis),
+      durationMillis: finite(d.durationMillis),
       startAt: d.startStamp == null ? null : this.clock.instant(d.startStamp),
       pool: d.pool ?? null,
       poolConnection: d.poolConnection ?? null,
@@ -313,21 +313,23 @@ export class LogReader {
   }
 }
 
+/** Digits without end are no number of anything. */
+const finite = (n: number | null | undefined): number | null => (n != null && Number.isFinite(n) ? n : null)
+const whole = (n: number | null | undefined): number | null => (n != null && Number.isSafeInteger(n) ? n : null)
+
 const NO_FIELDS: Readonly<Record<string, string | number>> = {}
 
 /** Settings may hold a password under their own name, or in a URL. */
 function scrubbed(fields: Readonly<Record<string, string | number>>): Readonly<Record<string, string | number>> {
   for (const key of Object.keys(fields)) {
-    const v = fields[key]
-    if (typeof v !== 'string') continue
-    const clean = /pass|pwd|secret/i.test(key) ? '***' : scrub(v)
-    if (clean !== v)
+    const v = fields[key]!
+    if (clear(key, v) !== v)
       return { ...fields, ...Object.fromEntries(Object.entries(fields).map(([k, w]) => [k, clear(k, w)])) }
   }
   return fields
 }
 const clear = (key: string, v: string | number): string | number =>
-  /pass|pwd|secret/i.test(key) ? '***' : typeof v === 'string' ? scrub(v) : v
+  /pass|pwd|secret/i.test(key) ? '***' : typeof v === 'string' ? scrub(v) : Number.isFinite(v) ? v : 0
 
 const latin1 = (buf: Uint8Array, start: number, end: number): string =>
   Buffer.from(buf.buffer, buf.byteOffset + start, end - start).toString('latin1')

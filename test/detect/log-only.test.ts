@@ -141,6 +141,24 @@ describe('HAProxy', () => {
     expect(f.title).toContain('at most 10.0 s')
   })
 
+  it('sD while the application waited for an answer: a statement that ran longer than timeout server', async () => {
+    const j = await judgeLogged([], {
+      'haproxy.log': [tcplog(40000, 'sD', 20_002)],
+      'app.log': [
+        lost('20', 7, 40000)[0]!,
+        "2026-01-01 00:00:20,010 ERROR [app] a q failed after 20.001s thread_id=7 local=10.0.0.1:40000: OperationalError(2013, 'Lost connection to MySQL server during query')",
+      ],
+    })
+    const f = j.only('idle-timeout-proxy')
+    expect(f.title).toContain('while a statement ran longer than it lets the server be silent')
+    expect(f.severity).toBe('error')
+    const idle = await judgeLogged([], {
+      'haproxy.log': [tcplog(40000, 'sD', 20_002)],
+      'app.log': lost('35', 7, 40000),
+    })
+    expect(idle.only('idle-timeout-proxy').title).toContain('for being idle')
+  })
+
   it('cD and nobody who lost anything: a warning', async () => {
     expect((await judgeLogged([], { 'haproxy.log': [tcplog(40000, 'cD')] })).only('idle-timeout-proxy').severity).toBe(
       'warning',

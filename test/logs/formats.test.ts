@@ -1,4 +1,6 @@
 /** Every format by lines as they are found in the field: recognised by it and no other, and read right. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { LogEvent } from '../../src/logs/event.ts'
 import { termination } from '../../src/logs/formats/haproxy-states.ts'
@@ -346,6 +348,33 @@ describe('HAProxy', () => {
     expect(at(events[0])).toBe('2026-11-20T17:18:51.043000Z')
   })
 
+  it('2.6 itself, in every format of its log: the same three sessions', () => {
+    const folder = join(import.meta.dirname, 'fixtures/haproxy')
+    const files = readdirSync(folder)
+    expect(files).toHaveLength(11)
+    for (const file of files) {
+      const { events, odd } = readLog(readFileSync(join(folder, file)), { near: 1_795_266_000 })
+      expect([file, odd['log.unreadable-line']]).toEqual([file, undefined])
+      const told = events.map((e) => [
+        e.what,
+        e.closedBy,
+        e.durationMillis === null ? null : Math.round(e.durationMillis / 100),
+      ])
+      if (file === 'plain.log' || file === 'logasap.log')
+        expect([file, told]).toEqual([file, Array(3).fill(['connected', null, null])])
+      else
+        expect([file, told]).toEqual([
+          file,
+          [
+            ['idle-closed', 'proxy', 4],
+            ['closed', null, 1],
+            ['connect-failed', 'proxy', 4],
+          ],
+        ])
+      for (const e of events) expect(e.fields['frontend']).toMatch(/^(?:mysql_front|dead)$/)
+    }
+  })
+
   it('a zone in the syslog header is the zone of the line inside', () => {
     const { events, at } = readLog(line('cD', '2026-11-20T17:18:51.045+08:00 lb1 haproxy[731]: '))
     expect(at(events[0])).toBe('2026-11-20T09:18:51.043000Z')
@@ -367,6 +396,52 @@ describe('HAProxy', () => {
     expect(events[0]).toMatchObject({ what: 'server-down', reason: 'Layer4 timeout' })
     expect(at(events[0])).toBe('2026-11-20T17:30:02.000000Z')
     expect(readLog(text).odd).toMatchObject({ 'log.no-time': 1 })
+  })
+})
+
+describe('MariaDB 10.11 itself', () => {
+  const read = (name: string) => readLog(readFileSync(join(import.meta.dirname, 'fixtures/mariadb', name)))
+
+  it('general log: whose login failed, who left without COM_QUIT', () => {
+    const { events, counts, odd } = read('general.log')
+    expect(odd).toEqual({})
+    expect([...counts.byFormat.keys()]).toEqual(['mysql-general'])
+    expect(events.every((e) => e.product === 'MariaDB' && e.version?.startsWith('10.11.') === true)).toBe(true)
+    expect(events.filter((e) => e.what === 'auth-failed').map((e) => e.connectionId)).toEqual([5])
+    expect(events.filter((e) => e.what === 'closed').map((e) => e.connectionId)).toEqual([3, 4, 6])
+    expect(events.find((e) => e.lines === 3)).toMatchObject({
+      connectionId: 4,
+      statement: "SELECT\n 2 AS multi,\n 'line'",
+    })
+    expect(JSON.stringify(events)).not.toContain('pass-word')
+  })
+
+  it('slow log: the same header, entries of its own', () => {
+    const { events, odd } = read('slow.log')
+    expect(odd).toEqual({})
+    const sleep = events.find((e) => e.statement?.includes('SLEEP') === true)
+    expect(sleep).toMatchObject({
+      format: 'mysql-slow',
+      connectionId: 4,
+      user: 'app',
+      schema: 'shop',
+      client: '127.0.0.1',
+      product: 'MariaDB',
+    })
+    expect(sleep!.durationMillis).toBeGreaterThan(300)
+    expect(events[0]).toMatchObject({ schema: null, connectionId: 3 })
+    expect(JSON.stringify(events)).not.toContain('pass-word')
+  })
+
+  it('error log: a probe, a timeout, a refused login', () => {
+    const { events, odd } = read('error.log')
+    expect(odd).toEqual({})
+    const of = (what: string) => events.filter((e) => e.what === what).map((e) => [e.connectionId, e.code, e.closedBy])
+    expect(of('aborted')).toEqual([
+      [7, null, 'client'],
+      [8, 1159, 'server'],
+    ])
+    expect(of('auth-failed')).toEqual([[5, 1045, 'server']])
   })
 })
 

@@ -111,6 +111,26 @@ describe('any input', () => {
     ])
   })
 
+  it('endless digits are no number, and no time', () => {
+    const e = one(EXAMPLES[1]!.replace('/5007 ', `/${'5'.repeat(400)} `))
+    expect(e).toMatchObject({ what: 'idle-closed', at: null, durationMillis: null })
+    const id = one(
+      "2026-11-20T17:20:41.501234Z 12 [Note] Aborted connection 99999999999999999999 to db: 'a' user: 'b' host: 'c' (x)",
+    )
+    expect(id.connectionId).toBeNull()
+  })
+
+  it('lines made to be slow are read like others', () => {
+    // Each took seconds with an expression that goes back over all of it; the test's own time limit is the bound.
+    const hostile = [
+      `10.0.0.1:1 [20/Nov/2026:17:00:00.000] ${'a/'.repeat(30_000)}`,
+      `2026-11-20T17:20:41.501234Z 12 [Note] Aborted connection 1 to db: '${"' user: '".repeat(7000)}`,
+      `2026-11-20 17:30:11 x.cpp:1:f(): [ERROR] Killing connection a:1 because query '${"' from client '".repeat(4000)} timed out.`,
+    ]
+    const { counts } = readLog(hostile.flatMap((l) => Array(20).fill(l)).join('\n'))
+    expect(counts.lines).toBe(60)
+  })
+
   it('unreadable lines are counted one by one, with their first places', async () => {
     const { odd, counts } = readLog(`${EXAMPLES[0]}\n${'garbage \u0001\n'.repeat(20)}`)
     expect(odd).toEqual({ 'log.unreadable-line': 20, 'log.no-time': undefined } as never)

@@ -15,7 +15,7 @@ import { titleOf } from '../log-words.ts'
 import type { RuleMeta } from '../rule.ts'
 import { redactSecrets } from '../secrets.ts'
 import { serverEnds } from '../server-life.ts'
-import { CONFIDENCE, SEVERITY, sameMoment, suffered, wrongConnection } from './merge.ts'
+import { CONFIDENCE, ONE_MOMENT, SEVERITY, sameMoment, suffered, wrongConnection } from './merge.ts'
 import { storiesOf } from './story.ts'
 import { judge, type LogVerdict, type Scene } from './verdict.ts'
 
@@ -116,7 +116,7 @@ function finding(meta: RuleMeta, key: string, verdicts: readonly LogVerdict[], e
       lost: verdicts.filter((v) => v.lost !== null).length,
       setting: reading.setting ?? null,
       time: timeOf(verdicts),
-      busy: false,
+      busy: verdicts.some(cutWhileBusy),
     }),
     culprit: lead.culprit,
     detail: { ...emptyDetail(meta), ...extra, log: { ...logDetail(event, reading), atMostSeconds: atMost(verdicts) } },
@@ -126,6 +126,12 @@ function finding(meta: RuleMeta, key: string, verdicts: readonly LogVerdict[], e
       lead.severity === 'info' ? meta.fix : [...meta.fix.slice(0, 1), captureAdvice(verdicts), ...meta.fix.slice(1)],
     references: meta.references,
   }
+}
+
+/** The application lost its request in the moment of the close: it was waiting for an answer, and the server's silence was its work. */
+function cutWhileBusy(v: LogVerdict): boolean {
+  if (v.by.reading.setting !== 'timeout server' || v.lost?.at == null || v.by.event.at === null) return false
+  return Math.abs(v.lost.at - v.by.event.at) <= ONE_MOMENT + v.lost.precision
 }
 
 /** Connector/J's sentence about wait_timeout is no evidence of it. */

@@ -8,7 +8,7 @@ import { brokenAt, type Story } from './story.ts'
 import type { LogVerdict } from './verdict.ts'
 
 /** What one log says and another, of one moment, where their clocks agree. */
-const ONE_MOMENT: Duration = 300 * NS_PER_MS
+export const ONE_MOMENT: Duration = 300 * NS_PER_MS
 /** Checks that make a habit, and connections of one logical connection (validation.ts). */
 const HABIT = 3
 const OPENED_TOGETHER: Duration = 1 * NS_PER_SECOND

@@ -7,7 +7,7 @@ import { readStamp } from '../stamp.ts'
 import { endpoint } from '../words.ts'
 
 const CONNECT = /^Connect from (\S+):(\d+) to (\S+):(\d+) \((\S+)\/(\w+)\)/
-const FRONT = /^(unix|[0-9a-fA-F.:]+):(\d+) \[(\d\d\/\w{3}\/\d{4}:[\d:.]+)\] (\S+?)\/(\S+): (.*)$/
+const FRONT = /^(unix|[0-9a-fA-F.:]+):(\d+) \[(\d\d\/\w{3}\/\d{4}:[\d:.]+)\] ([^\s/]{1,120})\/(\S{1,120}): (.*)$/
 const SERVER =
   /^(?:\[(?:WARNING|ALERT|NOTICE)\] +(?:\d+\/\d+ )?\(\d+\) : )?(?:Backup )?[Ss]erver (\S+?)\/(\S+) is (UP|DOWN|going DOWN for maintenance|DRAIN|stopping|READY)([\s\S]*)$/
 const PROXY =

@@ -19,6 +19,8 @@ const CONNECT = /^(?:(.*?)@(\S*?)(?: as \w+)? on ?(\S*?)(?: using (.*))?|Access 
 
 class GeneralReader implements EntryReader {
   private last: Stamp | null = null
+  private product = 'MySQL'
+  private version: string | null = null
 
   rank(line: string): 0 | 1 | 2 {
     // Of the commands only Connect, Quit and their like are more than context.
@@ -28,14 +30,17 @@ class GeneralReader implements EntryReader {
   read({ text, first }: Entry): Draft | null {
     if (HEADER.test(first)) {
       const version = /Version: (\S+)/.exec(first)?.[1]
-      const product = /maria/i.test(first) ? { product: 'MariaDB' } : {}
-      return version === undefined ? null : { what: 'started', version, stamp: null, ...product }
+      if (version === undefined) return null
+      this.version = version
+      this.product = /maria/i.test(first) ? 'MariaDB' : 'MySQL'
+      return null
     }
     const m = LINE.exec(text)
     if (m === null) return null
     const written = m[1] ?? m[2]
     if (written !== undefined) this.last = readStamp(written)?.stamp ?? this.last
-    const head = { stamp: this.last, connectionId: Number(m[3]), fields: { command: m[4]! } }
+    const { product, version } = this
+    const head = { stamp: this.last, product, version, connectionId: Number(m[3]), fields: { command: m[4]! } }
     const argument = m[5]!
     switch (m[4]) {
       case 'Connect': {
@@ -97,7 +102,7 @@ export const mysqlGeneral: LogFormat = {
     '2026-11-20T17:52:36.141010Z\t   42 Quit\t',
   ],
   starts: (line) => START.test(line) || HEADER.test(line),
-  // Whatever follows a statement is more of it.
-  continues: () => true,
+  // Whatever follows a statement is more of it. The slow log begins with the same header.
+  continues: (line) => !/^# (?:Time: \d|User@Host: )/.test(line),
   open: () => new GeneralReader(),
 }

@@ -26,13 +26,16 @@ class SlowReader implements EntryReader {
     const errno = NUMBER('Errno', text) ?? 0
     const killed = NUMBER('Killed', text) ?? 0
     const begun = /^SET timestamp=(\d{9,11})/m.exec(text)?.[1]
-    const schema = /^use (\S+?);$/m.exec(text)?.[1] ?? /# Thread_id: .*?Schema: (\S+)/.exec(text)?.[1]
+    const schema =
+      /^use `?(\S+?)`?;$/m.exec(text)?.[1] ?? (/# Thread_id: .*?Schema: (\S*) +QC_hit/.exec(text)?.[1] || null)
     const statement = text
       .split('\n')
       .filter((l) => !l.startsWith('#') && !/^(?:SET timestamp=\d+|use \S+);$/.test(l))
       .join('\n')
       .trim()
     return {
+      // Only MariaDB tells of its query cache here.
+      ...(text.includes(' QC_hit: ') ? { product: 'MariaDB' } : {}),
       what: errno > 0 ? whatOfCode(errno) : 'statement',
       stamp: this.last,
       startStamp:

@@ -102,7 +102,7 @@ const RULES: readonly MessageRule[] = [
   },
   {
     has: 'timed out.',
-    re: /Killing connection (\S+):(\d+) because query '([\s\S]*)' from client '(.*?)':(\d+) timed out/,
+    re: /Killing connection (\S+):(\d+) because query '([\s\S]*)' from client '(.{0,64}?)':(\d+) timed out/,
     draft: (m) => ({
       what: 'timed-out',
       closedBy: 'proxy',

@@ -35,7 +35,7 @@ function abort(reason: string): Partial<Draft> {
 const RULES: readonly MessageRule[] = [
   {
     has: 'Aborted connection',
-    re: /Aborted connection (\d+) to db: '(.*?)' user: '(.*?)' host: '(.*?)'(?: real ip: '(.*?)')? \(([\s\S]*?)\)?\.?\s*$/,
+    re: /Aborted connection (\d+) to db: '(.{0,200}?)' user: '(.{0,200}?)' host: '(.{0,260}?)'(?: real ip: '(.{0,64}?)')? \(([\s\S]*?)\)?\.?\s*$/,
     draft: (m) => ({
       what: 'aborted',
       ...abort(m[6]!),
@@ -79,7 +79,7 @@ const RULES: readonly MessageRule[] = [
   },
   {
     has: 'Access denied for user',
-    re: /Access denied for user '(.*?)'@'(.*?)'(.*)$/,
+    re: /Access denied for user '(.{0,200}?)'@'(.{0,260}?)'(.*)$/,
     draft: (m) => ({
       what: 'auth-failed',
       code: 1045,
