@@ -41,7 +41,7 @@ export function* findingText(
   yield* rows(style, 'lost', lost(first, style))
   yield* rows(style, 'because', because(first, options.explain === true), `${style.glyph.dot} `)
   if (finding.excluded.length > 0) yield* rows(style, 'not', [finding.excluded.join(` ${style.glyph.dot} `)])
-  yield* rows(style, 'do', remedies(finding, options.explain === true))
+  yield* rows(style, 'do', remedies(finding, options.explain === true, captured ? 2 : 3))
   const paths = pathsFor(report, [finding])
   const tshark = tsharkCommand(first.evidence, report.inputs)
   const show = captured ? showCommand(first.session, paths) : aroundCommand(finding.id, paths)
@@ -163,8 +163,8 @@ export function evidenceText(e: Evidence): string {
   }
 }
 
-function remedies(finding: Finding, all: boolean): string[] {
-  const shown = all ? finding.remedy : finding.remedy.slice(0, 2)
+function remedies(finding: Finding, all: boolean, most: number): string[] {
+  const shown = all ? finding.remedy : finding.remedy.slice(0, most)
   return shown.map((r) => (r.config === '' ? r.text : `${r.text}: ${r.config}`))
 }
 

@@ -34,6 +34,8 @@ function captureAdvice(verdicts: readonly LogVerdict[]): { text: string; config:
 }
 
 const UNKNOWN = 'unknown'
+/** Further apart than clocks of logs that agree. */
+const AFTERWARDS: Duration = 2 * NS_PER_SECOND
 const PORTS_NAMED = 4
 
 export interface LogFindings {
@@ -169,9 +171,18 @@ function occurrence(v: LogVerdict, epoch: Epoch): Occurrence {
     at: at === null ? UNKNOWN : epoch.rfc3339(at),
     command: v.lost === null || v.lost.what === 'connect-failed' ? null : statement === null ? null : 'COM_QUERY',
     statement: statement === null ? null : redactSecrets(statement),
-    outcome: v.lost === null || v.lost.what === 'connect-failed' ? 'none' : 'delivered-unknown',
+    outcome: outcomeOf(v),
     evidence: evidenceOf(v),
   }
+}
+
+/** A request sent clearly after both legs were closed reached nobody. HAProxy's timeout server leaves the client's leg half open. */
+function outcomeOf(v: LogVerdict): Occurrence['outcome'] {
+  if (v.lost === null || v.lost.what === 'connect-failed') return 'none'
+  const { event, reading } = v.by
+  const closedBefore = event.at !== null && v.lost.at !== null && v.lost.at - event.at > AFTERWARDS + event.precision
+  const idle = v.rule.startsWith('idle-timeout') && reading.weight === 'says' && reading.setting !== 'timeout server'
+  return idle && closedBefore ? 'not-delivered' : 'delivered-unknown'
 }
 
 function evidenceOf(v: LogVerdict): Occurrence['evidence'] {
