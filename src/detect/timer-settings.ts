@@ -102,13 +102,23 @@ export function timerOf(
 /** Timers that logs print: settings at start, and those that a line about a close names with their value. */
 export function timersInLogs(events: readonly LogEvent[]): TimerSetting[] {
   const found = new Map<string, TimerSetting>()
+  const numbers = new Map<string, number>()
   for (const e of events) {
     if (e.what !== 'setting' && e.what !== 'idle-closed' && e.role !== 'pool') continue
     for (const [name, value] of Object.entries(e.fields)) {
       if (typeof value !== 'number') continue
+      numbers.set(`${e.input} ${e.product} ${name}`, value)
       const timer = timerOf(e.product, name, value, `${e.input}:${e.line}`)
       if (timer !== null) found.set(`${e.input} ${e.product} ${name}`, timer)
     }
+  }
+  for (const key of found.keys()) {
+    // HikariCP: "This setting only applies when minimumIdle is defined to be less than maximumPoolSize."
+    const pool = / HikariCP idleTimeout$/.test(key) ? key.slice(0, -'idleTimeout'.length) : null
+    if (pool === null) continue
+    const least = numbers.get(`${pool}minimumIdle`)
+    const most = numbers.get(`${pool}maximumPoolSize`)
+    if (least !== undefined && most !== undefined && (least < 0 || least >= most)) found.delete(key)
   }
   return [...found.values()]
 }

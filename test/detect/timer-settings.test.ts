@@ -133,6 +133,17 @@ describe('HikariCP’s printed configuration against the timer that ran out', ()
     expect(j.only('idle-timeout-proxy').remedy[0]?.text).toContain('HikariCP idleTimeout')
   })
 
+  it('HikariCP’s idleTimeout applies only to pools that may shrink', async () => {
+    const fixed = [
+      config('idleTimeout', 5000),
+      config('minimumIdle', 10),
+      config('maximumPoolSize', 10),
+      config('maxLifetime', 60_000),
+    ]
+    const j = await judgeLogged(story(), { 'hikari.log': fixed })
+    expect(j.report.timers?.conflicts.map((c) => c.says)).toEqual([expect.stringMatching(/^HikariCP maxLifetime/)])
+  })
+
   it('a pool that lets go first: no pair', async () => {
     const j = await judgeLogged(story(), { 'hikari.log': [config('maxLifetime', 9000)] })
     expect(j.report.timers?.conflicts).toEqual([])
