@@ -20,6 +20,8 @@ const { ANOMALY_KINDS } = await load('src/core/anomaly.js')
 const { LINK_TYPES } = await load('src/packet/link.js')
 const { linkTypeName } = await load('src/capture/link-types.js')
 const { MAGICS } = await load('src/capture/sniff.js')
+const { LOG_FORMATS } = await load('src/logs/index.js')
+const { CONFIG_FORMATS } = await load('src/config/index.js')
 
 const GENERATED = '<!-- Written by npm run docs. Change the code, not this file. -->\n'
 
@@ -127,6 +129,9 @@ function formatsPage() {
   // The registry has no name for some numbers that old systems wrote.
   const name = (n) => (linkTypeName(n).startsWith('LINKTYPE_') ? LINK_TYPES[n].name : linkTypeName(n))
   const links = Object.keys(LINK_TYPES).map((n) => `| ${n} | ${name(Number(n))} |`)
+  const code = (text) => `\`${text.split('\n', 1)[0].replaceAll('|', '\\|').replaceAll('\t', ' ').slice(0, 120)}\``
+  const logs = LOG_FORMATS.map((f) => `| \`${f.id}\` | ${f.title} | ${f.role} | ${code(f.examples[0])} |`)
+  const configs = CONFIG_FORMATS.map((f) => `| \`${f.id}\` | ${f.title} |`)
   const named = MAGICS.filter((m) => m.hint).map((m) => m.hint)
   return `${GENERATED}
 # What is read
@@ -147,6 +152,33 @@ from file to file. Standard input is \`-\`.
 Recognised, named, and not read:
 
 ${[...new Set(named)].map((h) => `- ${h}`).join('\n')}
+
+## Logs
+
+Recognised by their lines, also as .gz and .zst and from standard input; a log that holds several formats is read line by line by
+whichever knows the line. In front of each line may stand a syslog header (RFC 3164, RFC 5424, ISO times, short, timed, raw), the
+prefix of docker compose, the Kubernetes runtime or Docker's json-file. The lines of an exception stay together.
+
+| format | is | written by | an entry begins like |
+|---|---|---|---|
+${logs.join('\n')}
+
+In an application's log, in any layout of its logger, the texts of drivers are known: Connector/J, MariaDB Connector/J, mysqlclient,
+PyMySQL, mysql-connector-python, mysql2, mariadb and mysql for Node.js, go-sql-driver, PHP's PDO, mysqli and mysqlnd, MySqlConnector,
+Ruby's mysql2, sqlx, and those of the C libraries; besides, keys by their usual names (\`conn_id=\`, \`thread_id=\`, \`local=\`,
+\`"event":"checkout"\`).
+
+Times that bear no zone are UTC, unless a syslog header before the line shows the zone, or \`--tz\` says otherwise; a missing year or
+date is the one nearest to the captures. Passwords in lines and statements are masked before anything is kept. Lines that nobody knows are
+counted as \`log.unreadable-line\`, with their first places.
+
+## Configuration files
+
+For \`--config\`, recognised by their content:
+
+| format | is |
+|---|---|
+${configs.join('\n')}
 
 ## Link types
 

@@ -2,6 +2,7 @@
 import { AnalysisCommand } from '../src/cli/analysis-command.ts'
 import { ANALYSIS_FLAGS, INPUTS } from '../src/cli/flags.ts'
 import { analyze } from '../src/index.ts'
+import { renderAround } from '../src/report/around-text.ts'
 
 export default class Analyze extends AnalysisCommand {
   static override summary = 'Say which MySQL connections broke, who cut them, why, and what was lost.'
@@ -21,6 +22,6 @@ export default class Analyze extends AnalysisCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Analyze)
-    await this.analyseAndPrint(analyze, args.input, flags)
+    await this.analyseAndPrint(analyze, args.input, flags, flags.around === undefined ? {} : { text: renderAround })
   }
 }

@@ -5,6 +5,7 @@
 import { statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { type ExpandedInput, expandInputs } from './capture/expand-inputs.ts'
+import { type Input, openInput } from './capture/input.ts'
 import type { PacketSink, PacketView } from './capture/packet-view.ts'
 import { groupSeries } from './capture/series.ts'
 import { isCapture, openCapture, peekFirstPacket } from './capture/source.ts'
@@ -13,6 +14,8 @@ import { MysqlconnError } from './core/errors.ts'
 import { readKeyLog, readRsaKey } from './key-inputs.ts'
 import { initZstd } from './mysql/zstd.ts'
 import type { AnalyzeOptions } from './options.ts'
+import { readConfigs } from './read-configs.ts'
+import { isLog, type LogFile, readLogs, timeZones } from './read-logs.ts'
 import type { Report } from './report/model.ts'
 import { Run } from './run.ts'
 import type { FrameMap } from './session/session.ts'
@@ -24,20 +27,26 @@ interface CaptureFile {
   first: { unixSeconds: number; nanoseconds: number } | null
   /** Bytes on disk, 0 for a stream. */
   size: number
+  /** A stream is opened once, to see what it holds. */
+  input?: Input
 }
 
 /**
- * Analyses captures (files, directories, globs, `-` for stdin). Rejects with a MysqlconnError when the options are wrong
+ * Analyses captures and logs (files, directories, globs, `-` for stdin). Rejects with a MysqlconnError when the options are wrong
  * or nothing could be read; damaged or foreign inputs beside good ones are named in the report's `inputs`.
  */
 export async function analyze(inputs: readonly string[], options: AnalyzeOptions = {}): Promise<Report> {
   if (inputs.length === 0) throw new MysqlconnError('E_USAGE', 'no input: name a capture, a directory, or - for stdin')
   const run = new Run(options)
+  // What is wrong with the options shows before hours of reading.
+  const configs = readConfigs(options.configs ?? [])
+  const zones = timeZones(options.timeZones ?? [])
   for (const path of options.rsaKeys ?? []) readRsaKey(path, run.keys)
   const { expanded, keyLogPaths } = await withKeyLogs(inputs, options)
   const names = uniqueNames(expanded)
   await initZstd()
   const captures: CaptureFile[] = []
+  const logs: LogFile[] = []
   const others: (() => void)[] = []
   let unreadable: MysqlconnError | null = null
   for (const [i, input] of expanded.entries()) {
@@ -48,12 +57,22 @@ export async function analyze(inputs: readonly string[], options: AnalyzeOptions
       others.push(() => run.addKeyLog(log))
       continue
     }
-    // A folder is named for its captures; what else lies there (notes, reports) is not an input that failed.
-    if (input.kind === 'text' && !input.explicit) continue
-    if (input.kind === 'stream' || isCapture(input.kind)) {
-      const file = input.kind !== 'stream'
-      const first = file && expanded.length > 1 ? await peekFirstPacket(input.path) : null
-      captures.push({ path: input.path, name, format: input.kind, first, size: file ? statSync(input.path).size : 0 })
+    if (input.kind === 'stream') {
+      const stream = await openInput(input.path)
+      if (isLog(stream)) logs.push({ path: input.path, name, size: 0, input: stream })
+      else captures.push({ path: input.path, name, format: input.kind, first: null, size: 0, input: stream })
+      continue
+    }
+    if (input.kind === 'text') {
+      const text = await openInput(input.path)
+      text.close()
+      if (isLog(text)) logs.push({ path: input.path, name, size: text.size ?? 0 })
+      // A folder is named for its captures and logs; what else lies there (notes, reports) is not an input that failed.
+      if (isLog(text) || !input.explicit) continue
+    }
+    if (isCapture(input.kind)) {
+      const first = expanded.length > 1 ? await peekFirstPacket(input.path) : null
+      captures.push({ path: input.path, name, format: input.kind, first, size: statSync(input.path).size })
       continue
     }
     const anomalies = new AnomalyLog()
@@ -69,38 +88,47 @@ export async function analyze(inputs: readonly string[], options: AnalyzeOptions
     const format = input.kind === 'text' ? 'text' : 'unknown'
     others.push(() => run.addOther(input.path, name, 'log', format, statSync(input.path).size, anomalies))
   }
-  if (captures.length === 0) {
+  if (captures.length === 0 && logs.length === 0) {
     throw (
       unreadable ??
       new MysqlconnError(
         'E_INPUT_UNRECOGNISED',
-        'none of the inputs is a capture',
-        'this version reads pcap and pcapng; logs are read from 0.2 on',
+        'none of the inputs is a capture or a log of a known format',
+        'captures are pcap or pcapng; docs/formats.md lists the logs',
       )
     )
   }
-  await readCaptures(run, groupSeries(captures), options)
+  const logBytes = logs.reduce((n, l) => n + l.size, 0)
+  const { done, total } = await readCaptures(run, groupSeries(captures), options, logBytes)
+  if (!run.partial) await readLogs(run, logs, zones, options, done, total)
   for (const add of others) add()
+  run.addConfigs(configs)
   if (options.signal?.aborted === true) run.partial = true
   return run.report()
 }
 
 /**
  * Reads everything once, and again what has missed keys that came later: in a Decryption Secrets Block behind the packets, or
- * in another capture. Looking through every file for such blocks first would cost all runs what only few need.
+ * in another capture. Looking through every file for such blocks first would cost all runs what only few need. `behind`: bytes
+ * of the inputs that come after, for the progress.
  */
-async function readCaptures(run: Run, groups: readonly CaptureFile[][], options: AnalyzeOptions): Promise<void> {
-  let total = groups.flat().reduce((n, c) => n + c.size, 0)
+async function readCaptures(
+  run: Run,
+  groups: readonly CaptureFile[][],
+  options: AnalyzeOptions,
+  behind: number,
+): Promise<{ done: number; total: number }> {
+  let total = groups.flat().reduce((n, c) => n + c.size, behind)
   let done = 0
   const read: { group: CaptureFile[]; at: number; missed: ReadonlySet<string> }[] = []
   for (const group of groups) {
-    if (options.signal?.aborted === true) return
+    if (options.signal?.aborted === true) break
     const at = run.inputs.length
     done = await readGroup(run, group, options, done, total)
     read.push({ group, at, missed: run.keys.takeMissed() })
   }
   for (const { group, at, missed } of read) {
-    if (options.signal?.aborted === true) return
+    if (options.signal?.aborted === true) break
     const late = [...missed].filter((random) => run.keys.find(random, false) !== null).length
     if (late === 0) continue
     const first = run.inputs[at]!
@@ -115,6 +143,7 @@ async function readCaptures(run: Run, groups: readonly CaptureFile[][], options:
     const again = run.inputs.splice(end)
     run.inputs.splice(at, group.length, ...again)
   }
+  return { done, total }
 }
 
 /** The inputs with the key logs among them: what --keylog names is one whatever it looks like, and is expanded like an input. */
@@ -145,7 +174,7 @@ async function readGroup(
   for (const file of group) {
     numbering.begin(file.name)
     const anomalies = new AnomalyLog()
-    const capture = await openCapture(file.path, {
+    const capture = await openCapture(file.input ?? file.path, {
       epoch: run.epoch,
       anomalies,
       sink,

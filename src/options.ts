@@ -19,12 +19,21 @@ export interface AnalyzeOptions {
   roles?: Readonly<Record<string, 'client' | 'proxy' | 'server'>>
   /** Seconds by which the clock of an input, named as in the report, is ahead of the true time, negative when behind (--clock-offset). Without it offsets are estimated from connections that two captures show. */
   clockOffsets?: Readonly<Record<string, number>>
+  /**
+   * The zone of log times that bear none (--tz): `+08:00`, `UTC`, `Asia/Shanghai`; for one log `NAME=ZONE`, named as in the report.
+   * Without it UTC, unless the syslog header before such a line shows the zone.
+   */
+  timeZones?: readonly string[]
+  /** Configuration files whose timers are compared with those observed (--config). */
+  configs?: readonly string[]
   /** The caller treats incomplete evidence as a failure (--strict). It changes no fact, only the exit code. */
   strict?: boolean
   /** Literals of SQL become `?` in everything that is reported (--redact). */
   redact?: boolean
   /** Id of a session to record in full: Report.trace. */
   trace?: string
+  /** Id of a finding, or of a rule (its first finding): Report.around tells the seconds around it (--around). */
+  around?: string
   /** Adds the silences and the timers that they fit: Report.idle. */
   idle?: boolean
   /** Adds the TLS section: versions, ciphers, failures, who was hit: Report.tls. */

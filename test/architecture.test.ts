@@ -14,6 +14,7 @@ const ALLOWED: Record<string, string[]> = {
   tls: ['core', 'tcp:types'],
   mysql: ['core', 'tcp:types', 'tls'],
   logs: ['core'],
+  config: ['core'],
   state: ['core', 'mysql'],
   session: ['core', 'tcp', 'tls', 'mysql', 'state', 'report:types'],
   correlate: ['core', 'session:types', 'logs:types', 'detect:types'],

@@ -22,6 +22,8 @@ export default class SessionsShow extends AnalysisCommand {
     port: SELECT_FLAGS.port,
     keylog: SELECT_FLAGS.keylog,
     'rsa-key': SELECT_FLAGS['rsa-key'],
+    'clock-offset': SELECT_FLAGS['clock-offset'],
+    tz: SELECT_FLAGS.tz,
     redact: OUTPUT_FLAGS.redact,
     output: OUTPUT_FLAGS.output,
     format: Flags.string({

@@ -8,7 +8,7 @@ import type { Severity } from '../report/model.ts'
 import { SEVERITIES } from './exit-code.ts'
 
 export const INPUTS = Args.string({
-  description: 'captures (pcap, pcapng, also .gz and .zst), folders of them, globs; - is stdin',
+  description: 'captures (pcap, pcapng), logs, also as .gz and .zst; folders of them, globs; - is stdin',
   required: true,
   multiple: true,
   // stdin is read when - asks for it, never because an argument is missing.
@@ -65,6 +65,22 @@ export const SELECT_FLAGS = {
     multipleNonGreedy: true,
     helpGroup: 'SELECT',
   }),
+  tz: Flags.string({
+    summary:
+      'Zone of log times that bear none: +08:00, UTC, Asia/Shanghai; for one log NAME=ZONE. Without it UTC, or what a syslog header before the line shows.',
+    helpValue: '[NAME=]ZONE',
+    multiple: true,
+    multipleNonGreedy: true,
+    helpGroup: 'SELECT',
+  }),
+  config: Flags.string({
+    summary:
+      'Configuration whose timers are compared with those observed: haproxy.cfg, proxysql.cnf, my.cnf, mysqlrouter.conf, maxscale.cnf, properties or YAML of pools. May be given more than once.',
+    helpValue: 'FILE',
+    multiple: true,
+    multipleNonGreedy: true,
+    helpGroup: 'SELECT',
+  }),
   keylog: Flags.string({
     summary:
       'TLS key log in the NSS format (SSLKEYLOGFILE): TLS is decrypted with it. One among the inputs is recognised too.',
@@ -105,6 +121,12 @@ export const OUTPUT_FLAGS = {
     default: false,
     helpGroup: 'OUTPUT',
   }),
+  around: Flags.string({
+    summary:
+      'The seconds around a finding from every source, frames and log lines on one clock, in place of the report.',
+    helpValue: 'FINDING|RULE',
+    helpGroup: 'OUTPUT',
+  }),
   explain: Flags.boolean({
     summary: 'Long text: every piece of evidence, every remedy, what to read.',
     helpGroup: 'OUTPUT',
@@ -137,6 +159,8 @@ export interface AnalysisFlags {
   'min-severity'?: string | undefined
   role?: string[] | undefined
   'clock-offset'?: string[] | undefined
+  tz?: string[] | undefined
+  config?: string[] | undefined
   keylog?: string[] | undefined
   'rsa-key'?: string[] | undefined
   redact?: boolean | undefined
@@ -145,6 +169,7 @@ export interface AnalysisFlags {
   output?: string[] | undefined
   format?: string | undefined
   explain?: boolean | undefined
+  around?: string | undefined
   color?: string | undefined
 }
 
@@ -161,6 +186,9 @@ export function analyzeOptions(flags: AnalysisFlags): AnalyzeOptions {
     options.clockOffsets = Object.fromEntries(flags['clock-offset'].map(clockOffset))
   if (flags.keylog !== undefined) options.keylogs = flags.keylog
   if (flags['rsa-key'] !== undefined) options.rsaKeys = flags['rsa-key']
+  if (flags.tz !== undefined) options.timeZones = flags.tz
+  if (flags.around !== undefined) options.around = flags.around
+  if (flags.config !== undefined) options.configs = flags.config
   if (flags.strict) options.strict = true
   if (flags.redact) options.redact = true
   return options

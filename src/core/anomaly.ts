@@ -131,7 +131,32 @@ export const ANOMALY_KINDS = {
   },
   'log.unread': {
     accuses: 'us',
-    means: 'A log was recognised as text, but this version reads packets only: what it says was not used.',
+    means: 'Text that is no log of a known format: what it says was not used.',
+  },
+  'log.empty': {
+    accuses: 'log',
+    means: 'No entry of the log tells of a MySQL connection: nothing can be joined to it.',
+  },
+  'log.unreadable-line': {
+    accuses: 'log',
+    means: 'Lines that no known format explains were left out: what they say was not used.',
+  },
+  'log.long-line': { accuses: 'log', means: 'Lines longer than 64 KiB were read up to there.' },
+  'log.events-dropped': {
+    accuses: 'us',
+    means: 'More log events than are kept: those that say why something broke were kept first, the others counted.',
+  },
+  'log.no-time': {
+    accuses: 'log',
+    means: 'Entries without a time, or without a date that could be inferred, have no place on the timeline.',
+  },
+  'config.unreadable-line': {
+    accuses: 'us',
+    means: 'Lines of a configuration file that we cannot read were left out: their settings are unknown.',
+  },
+  'config.include': {
+    accuses: 'us',
+    means: 'A configuration file includes others, which were not read: give them with --config as well.',
   },
   'tls.wrong-keys': {
     accuses: 'us',

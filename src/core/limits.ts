@@ -35,6 +35,16 @@ export interface Limits {
   tlsResyncRecords: number
   /** The same over the life of one connection: a try costs as much as decrypting the record. */
   tlsResyncTries: number
+  /** Bytes of a log line that are read; the rest of it is skipped. A general log holds whole statements. */
+  logLineBytes: number
+  /** Bytes of an entry of several lines (a stack trace, a statement) that are looked at. */
+  logEntryBytes: number
+  /** Bytes of an entry kept as evidence. */
+  logTextBytes: number
+  /** Log events kept over all inputs, about 1 KB each: half for those that say why something broke. */
+  logEvents: number
+  /** Bytes of a configuration file that are read. */
+  configBytes: number
 }
 
 export const LIMITS: Limits = {
@@ -56,4 +66,9 @@ export const LIMITS: Limits = {
   tlsRecordBytesTotal: 64 << 20,
   tlsResyncRecords: 1024,
   tlsResyncTries: 8192,
+  logLineBytes: 64 << 10,
+  logEntryBytes: 64 << 10,
+  logTextBytes: 4096,
+  logEvents: 100_000,
+  configBytes: 4 << 20,
 }

@@ -4,10 +4,13 @@
  */
 import { createHash } from 'node:crypto'
 import type { Epoch } from '../core/time.ts'
+import type { LogEvent } from '../logs/event.ts'
 import type { Confidence, Evidence, Finding, Occurrence, Severity } from '../report/model.ts'
 import type { Session } from '../session/session.ts'
 import { sharedTraits } from './blast-radius.ts'
 import { Fleet, type Roles } from './fleet.ts'
+import { attachLogs, nameProduct } from './log-evidence.ts'
+import { leadByLog } from './log-lead.ts'
 import type { Rule, RuleContext, RuleEvidence, Verdict } from './rule.ts'
 import { redactSecrets } from './secrets.ts'
 import { addTwins, oneCausePerConnection, perConnection } from './twins.ts'
@@ -29,8 +32,9 @@ export function detect(
   epoch: Epoch,
   roles: Roles = new Map(),
   clocks: ReadonlySet<string> = new Set(),
+  events: readonly LogEvent[] = [],
 ): EngineResult {
-  const fleet = new Fleet(sessions, roles, clocks)
+  const fleet = new Fleet(sessions, roles, clocks, events)
   const explained = new Set<Session>()
   const bugs: EngineResult['bugs'] = []
   const groups = new Map<string, { rule: Rule; verdicts: Verdict[] }>()
@@ -52,6 +56,7 @@ export function detect(
         bugs.push({ rule: rule.meta.id, session: s.id, error })
       }
     }
+    leadByLogs(rule, sessions, ctx, reported, settled, bugs)
     for (const s of settled) explained.add(s)
     for (const v of oneCausePerConnection(reported, fleet)) {
       const key = `${rule.meta.id}\n${v.cause}`
@@ -66,15 +71,16 @@ export function detect(
     explained,
     fleet,
   )
+  for (const g of groups.values()) attachLogs(g.rule.meta.id, g.verdicts, fleet)
   const accused = new Set<Session>()
   for (const g of groups.values()) for (const v of g.verdicts) if (v.severity !== 'info') accused.add(v.session)
   const findings = [...groups.values()].map((g) => finding(g.rule, g.verdicts, fleet, epoch, accused))
-  findings.sort(byWeight)
+  findings.sort(graveFirst)
   return { findings, fleet, bugs }
 }
 
 /** The gravest first; of equal gravity what cost most requests, unless it is only possible. */
-function byWeight(a: Finding, b: Finding): number {
+export function graveFirst(a: Finding, b: Finding): number {
   return (
     SEVERITY_RANK[a.severity] - SEVERITY_RANK[b.severity] ||
     Number(a.confidence === 'possible') - Number(b.confidence === 'possible') ||
@@ -86,6 +92,28 @@ function byWeight(a: Finding, b: Finding): number {
 }
 
 const requestsLost = (f: Finding): number => f.occurrences.filter((o) => o.command !== null).length
+
+/** What the rule did not see in the packets, and a log says. */
+function leadByLogs(
+  rule: Rule,
+  sessions: readonly Session[],
+  ctx: RuleContext,
+  reported: readonly Verdict[],
+  settled: readonly Session[],
+  bugs: EngineResult['bugs'],
+): void {
+  if (ctx.fleet.logs.events.length === 0) return
+  const said = new Map(reported.map((v) => [v.session, v]))
+  const silent = new Set(settled)
+  for (const s of sessions) {
+    if (said.has(s) || silent.has(s)) continue
+    try {
+      leadByLog(rule.meta, s, ctx, said)
+    } catch (error) {
+      bugs.push({ rule: rule.meta.id, session: s.id, error })
+    }
+  }
+}
 
 function finding(
   rule: Rule,
@@ -107,7 +135,7 @@ function finding(
     family: rule.meta.family,
     severity: lead.severity,
     confidence: lead.confidence,
-    title: lead.title(perConnection(verdicts, fleet)),
+    title: nameProduct(lead.title(perConnection(verdicts, fleet)), lead),
     culprit: lead.culprit,
     detail: shared.length === 0 ? lead.detail : { ...lead.detail, shared },
     occurrences: verdicts.map((v) => occurrence(v, epoch)),
@@ -132,6 +160,8 @@ function occurrence(v: Verdict, epoch: Epoch): Occurrence {
 
 function evidence(e: RuleEvidence, own: Session, epoch: Epoch): Evidence[] {
   const session = e.of ?? own
+  if (e.kind === 'log')
+    return [{ kind: 'log', input: e.event.input, line: e.event.line, text: e.event.text, says: e.says }]
   if (e.kind === 'silence')
     return [{ kind: 'silence', from: epoch.rfc3339(e.from), to: epoch.rfc3339(e.to), says: e.says }]
   if (e.kind === 'measure') {

@@ -1,6 +1,8 @@
 /** All sessions of a run, with the questions that rules ask about more than one of them. Indexes are built once. */
 import { append } from '../core/multimap.ts'
 import type { Duration, Instant } from '../core/time.ts'
+import { LogIndex } from '../correlate/log-index.ts'
+import type { LogEvent } from '../logs/event.ts'
 import { Command } from '../mysql/commands.ts'
 import type { KillFact, Session } from '../session/session.ts'
 import { type Carried, Legs } from './legs.ts'
@@ -21,6 +23,8 @@ export type Roles = ReadonlyMap<string, 'client' | 'proxy' | 'server'>
 
 export class Fleet {
   readonly sessions: readonly Session[]
+  /** What the logs of the run say, joined to the sessions. */
+  readonly logs: LogIndex
   private readonly killsById = new Map<number, Kill[]>()
   private readonly roles: Roles
   private readonly clocks: ReadonlySet<string>
@@ -32,8 +36,13 @@ export class Fleet {
   private readonly closedByClient = new Map<string, Session[]>()
   private readonly byEndpoint = new Map<string, Session[]>()
 
-  /** `clocks`: the inputs whose sessions have been brought to one clock. */
-  constructor(sessions: readonly Session[], roles: Roles = new Map(), clocks: ReadonlySet<string> = new Set()) {
+  /** `clocks`: the inputs whose sessions have been brought to one clock; `events`: what the logs say, on the same. */
+  constructor(
+    sessions: readonly Session[],
+    roles: Roles = new Map(),
+    clocks: ReadonlySet<string> = new Set(),
+    events: readonly LogEvent[] = [],
+  ) {
     this.sessions = sessions
     this.roles = roles
     this.clocks = clocks
@@ -41,6 +50,7 @@ export class Fleet {
     for (const list of this.killsById.values()) list.sort((a, b) => a.at - b.at)
     for (const list of this.closedByClient.values()) list.sort((a, b) => a.ending.first!.at - b.ending.first!.at)
     this.legs = new Legs(this)
+    this.logs = new LogIndex(events, sessions, (ip) => this.isProxy(ip))
   }
 
   private index(s: Session): void {

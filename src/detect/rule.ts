@@ -1,5 +1,6 @@
 /** What a rule is. Rules see finished sessions only: no bytes, no files, no clocks, no other rules. */
 import type { Instant } from '../core/time.ts'
+import type { LogEvent } from '../logs/event.ts'
 import type { Confidence, CulpritRole, Outcome, Severity } from '../report/model.ts'
 import type { Session } from '../session/session.ts'
 import type { Fleet } from './fleet.ts'
@@ -33,6 +34,7 @@ export interface RuleMeta {
 /** Evidence as rules write it; the engine adds input names, display filters and times. `of`: another session's frames. */
 export type RuleEvidence = { of?: Session } & (
   | { kind: 'frames'; frames: number[]; says: string }
+  | { kind: 'log'; event: LogEvent; says: string }
   | { kind: 'silence'; from: Instant; to: Instant; says: string }
   | { kind: 'measure'; name: string; value: number; unit: string; compared?: string }
 )

@@ -5,6 +5,7 @@ import type { CommandFact, Session } from '../session/session.ts'
 import type { Fleet } from './fleet.ts'
 import type { IdleCloses } from './idle-close.ts'
 import { lostRequest } from './idle-facts.ts'
+import type { RuleEvidence } from './rule.ts'
 import { forgottenFlow, LONG_SILENCE, silentLoss } from './stale-flow.ts'
 
 /** Checks that make a habit. */
@@ -44,10 +45,45 @@ export function idleVictim(s: Session, fleet: Fleet, closes: IdleCloses): IdleVi
   return { command: loss.command, quietFrom: loss.firstAt - loss.idle, deadFrom: loss.firstAt, timer: loss.idle }
 }
 
+/** The checks of a session: those that the packets show, or, where TLS hides them, those that the pool's own log tells of. */
+export interface Checks {
+  count: number
+  firstAt: Instant
+  lastAt: Instant
+  /** The first and the last of them. */
+  shown: (says: string) => RuleEvidence[]
+}
+
+export function checksOf(s: Session, fleet: Fleet): Checks {
+  const wire = s.mysql?.validations
+  const told =
+    wire !== undefined && wire.count >= HABIT
+      ? []
+      : fleet.logs.of(s).filter((e) => e.what === 'validated' && e.at !== null)
+  if (told.length > (wire?.count ?? 0)) {
+    const [first, last] = [told[0]!, told.at(-1)!]
+    return {
+      count: told.length,
+      firstAt: first.at!,
+      lastAt: last.at!,
+      shown: (says) => [
+        { kind: 'log', event: first, says },
+        { kind: 'log', event: last, says: 'the last of them' },
+      ],
+    }
+  }
+  return {
+    count: wire?.count ?? 0,
+    firstAt: wire?.firstAt ?? 0,
+    lastAt: wire?.lastAt ?? 0,
+    shown: (says) => [{ kind: 'frames', frames: [wire?.firstFrame ?? 0, wire?.lastFrame ?? 0], says, of: s }],
+  }
+}
+
 /** Mean time between the checks of a session, 0 when they are too few to tell. */
-export function checkPeriod(s: Session): Duration {
-  const v = s.mysql?.validations
-  return v === undefined || v.count < HABIT ? 0 : (v.lastAt - v.firstAt) / (v.count - 1)
+export function checkPeriod(s: Session, fleet: Fleet): Duration {
+  const v = checksOf(s, fleet)
+  return v.count < HABIT ? 0 : (v.lastAt - v.firstAt) / (v.count - 1)
 }
 
 /**
@@ -55,13 +91,18 @@ export function checkPeriod(s: Session): Duration {
  * server, checked again and again during the victim's silence and used for little else. Null when there is none, or when
  * checks do reach the victim's server.
  */
-export function checkedInstead(s: Session, victim: IdleVictim, ofClient: readonly Session[]): Session | null {
-  if ((s.mysql?.validations.count ?? 0) > 1) return null
-  if (ofClient.some((t) => t.server === s.server && checkPeriod(t) > 0)) return null
+export function checkedInstead(
+  s: Session,
+  victim: IdleVictim,
+  ofClient: readonly Session[],
+  fleet: Fleet,
+): Session | null {
+  if (checksOf(s, fleet).count > 1) return null
+  if (ofClient.some((t) => t.server === s.server && checkPeriod(t, fleet) > 0)) return null
   for (const t of ofClient) {
-    const period = checkPeriod(t)
+    const period = checkPeriod(t, fleet)
     if (t === s || t.input !== s.input || t.server === s.server || period === 0 || period >= victim.timer) continue
-    const v = t.mysql!.validations
+    const v = checksOf(t, fleet)
     if (v.lastAt < victim.deadFrom || v.firstAt - period > victim.quietFrom + victim.timer) continue
     if (v.count < t.mysql!.commands.total / 2 || !sameUser(s, t)) continue
     if (s.synFrame > 0 && t.synFrame > 0 && Math.abs(s.startAt - t.startAt) > OPENED_TOGETHER) continue

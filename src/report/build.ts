@@ -133,6 +133,8 @@ export interface SummaryFacts {
   opaque: number
   oneSided: number
   midstream: number
+  /** Connections that logs call dead, and of whose end no log says more; without packets. */
+  unexplained: number
 }
 
 export function summarise(f: SummaryFacts): Summary {
@@ -170,6 +172,10 @@ function blindness(f: SummaryFacts): string[] {
   if (f.midstream > 0)
     out.push(
       `${f.midstream} of ${f.total} sessions had begun before the capture: their login, user and server version are unknown.`,
+    )
+  if (f.unexplained > 0)
+    out.push(
+      `${f.unexplained === 1 ? '1 connection is' : `${f.unexplained} connections are`} called dead in the logs, and no log says who closed: capture on the proxy or the server while it happens.`,
     )
   return out
 }

@@ -3,7 +3,7 @@
  * lost, because, not, do, look. Every row wraps under itself.
  */
 import { chain } from './chain.ts'
-import { pathsFor, showCommand, tsharkCommand } from './look.ts'
+import { aroundCommand, pathsFor, showCommand, tsharkCommand } from './look.ts'
 import type { Evidence, Finding, Occurrence, Report, SessionReport, Severity } from './model.ts'
 import type { Style } from './style.ts'
 import { count, decimal, grouped, isLost, OUTCOME_SAYS, timeOfDay } from './words.ts'
@@ -33,16 +33,19 @@ export function* findingText(
   yield* title(finding, style)
   const first = leadOccurrence(finding)
   if (first === undefined) return
-  yield* chain(first, finding, sessions, style, INDENT)
+  const captured = sessions.has(first.session)
+  if (captured) yield* chain(first, finding, sessions, style, INDENT)
+  else yield* rows(style, 'where', [whereLogged(first)])
   yield* rows(style, 'hit', hits(finding))
   yield* rows(style, 'shared', shared(finding))
   yield* rows(style, 'lost', lost(first, style))
   yield* rows(style, 'because', because(first, options.explain === true), `${style.glyph.dot} `)
   if (finding.excluded.length > 0) yield* rows(style, 'not', [finding.excluded.join(` ${style.glyph.dot} `)])
-  yield* rows(style, 'do', remedies(finding, options.explain === true))
+  yield* rows(style, 'do', remedies(finding, options.explain === true, captured ? 2 : 3))
   const paths = pathsFor(report, [finding])
   const tshark = tsharkCommand(first.evidence, report.inputs)
-  yield* commandRows(style, 'look', [showCommand(first.session, paths), ...(tshark === null ? [] : [tshark])])
+  const show = captured ? showCommand(first.session, paths) : aroundCommand(finding.id, paths)
+  yield* commandRows(style, 'look', [show, ...(tshark === null ? [] : [tshark])])
   if (options.explain)
     yield* rows(
       style,
@@ -96,6 +99,18 @@ function leadOccurrence(finding: Finding): Occurrence | undefined {
   return finding.occurrences.find((o) => isLost(o.outcome)) ?? finding.occurrences[0]
 }
 
+/** What logs do not name. */
+const UNKNOWN = 'unknown'
+
+/** Where a log tells of it: `17:18:47.664 haproxy.log:14, client 10.0.0.5:51234`. */
+function whereLogged(o: Occurrence): string {
+  const named = [
+    o.client === UNKNOWN ? '' : `, client ${o.client}`,
+    o.server === UNKNOWN ? '' : `, server ${o.server}`,
+  ].join('')
+  return `${o.at === UNKNOWN ? '' : `${timeOfDay(o.at)} `}${o.session}${named}`
+}
+
 /** Who was hit, when it was more than one connection. */
 function hits(finding: Finding): string[] {
   if (finding.occurrences.length < 2) return []
@@ -106,6 +121,7 @@ function hits(finding: Finding): string[] {
   }
   const hosts = [...by].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
   const connections = count(finding.occurrences.length, 'connection')
+  if (by.has(UNKNOWN)) return [connections]
   if (hosts.length === 1) return [`${connections} of ${hosts[0]![0]}`]
   const named = hosts.slice(0, HOSTS_SHOWN).map(([host, n]) => `${host} (${grouped(n)})`)
   const rest = hosts.length > HOSTS_SHOWN ? `, and ${count(hosts.length - HOSTS_SHOWN, 'more client')}` : ''
@@ -120,7 +136,10 @@ function shared(finding: Finding): string[] {
 
 function lost(o: Occurrence, style: Style): string[] {
   if (!isLost(o.outcome)) return []
-  const what = o.statement ?? o.command ?? 'a request that cannot be read'
+  const unread = o.evidence.some((e) => e.kind === 'frames')
+    ? 'a request that cannot be read'
+    : 'a request that no log quotes'
+  const what = o.statement ?? o.command ?? unread
   return [cut(style.clean(what), STATEMENT, style.glyph.ellipsis), OUTCOME_SAYS[o.outcome]]
 }
 
@@ -144,8 +163,8 @@ export function evidenceText(e: Evidence): string {
   }
 }
 
-function remedies(finding: Finding, all: boolean): string[] {
-  const shown = all ? finding.remedy : finding.remedy.slice(0, 2)
+function remedies(finding: Finding, all: boolean, most: number): string[] {
+  const shown = all ? finding.remedy : finding.remedy.slice(0, most)
   return shown.map((r) => (r.config === '' ? r.text : `${r.text}: ${r.config}`))
 }
 
@@ -174,6 +193,7 @@ function* others(finding: Finding, first: Occurrence, style: Style, most: number
     const loss = isLost(o.outcome)
       ? ` ${what === null ? '' : `${cut(style.clean(what), 40, style.glyph.ellipsis)} `}(${o.outcome})`
       : ''
+    if (o.client === UNKNOWN || o.server === UNKNOWN) return `${whereLogged(o)}${loss}`
     return `${timeOfDay(o.at)} ${o.session} ${o.client} → ${o.server}${loss}`
   })
   if (rest.length > most) shown.push(`and ${grouped(rest.length - most)} more`)

@@ -25,11 +25,12 @@ export function* inputLines(report: Report, style: Style): Iterable<string> {
 
 function inputFacts(input: InputReport, report: Report): string {
   if (input.kind !== 'capture') {
+    if (input.kind === 'config') return `configuration (${input.format}), ${bytes(input.bytes)}`
     const what = input.kind === 'keylog' ? 'TLS key log' : 'log'
     if (input.lines === undefined) return `${what}, ${bytes(input.bytes)}, not read`
     const recognised = input.recognised === undefined ? '' : `, ${grouped(input.recognised)} recognised`
-    const offset = input.clockOffsetSeconds ? `, ${clock(input.clockOffsetSeconds)}` : ''
-    return `${what}, ${count(input.lines, 'line')}${recognised}${offset}`
+    const offset = input.clockOffsetSeconds === undefined ? '' : `, ${clock(input.clockOffsetSeconds)}`
+    return `${what}, ${count(input.lines, 'line')}${recognised}${joinedWords(input)}${offset}`
   }
   const facts = [`${count(input.packets ?? 0, 'frame')}`]
   if (input.firstAt) {
@@ -42,6 +43,14 @@ function inputFacts(input: InputReport, report: Report): string {
   else
     facts.push(`${count(mysql, 'MySQL session')}${parties(report.sessions.filter((s) => inputOf(s) === input.name))}`)
   return facts.join(', ')
+}
+
+/** `, 212 joined`; `, 3 of 5 about connections joined`. */
+function joinedWords({ about, joined, lines }: InputReport): string {
+  if (about === undefined || joined === undefined) return ''
+  return about === joined && about === lines
+    ? `, ${grouped(joined)} joined`
+    : `, ${grouped(joined)} of ${grouped(about)} about connections joined`
 }
 
 /** How far this clock is ahead of the others'. */

@@ -35,6 +35,11 @@ export function showCommand(session: string, paths: readonly string[]): string {
   return ['mysqlconn', 'sessions', 'show', session, ...paths].map(shellWord).join(' ')
 }
 
+/** `mysqlconn analyze --around FINDING INPUT...`: what every source says of the seconds around it. */
+export function aroundCommand(finding: string, paths: readonly string[]): string {
+  return ['mysqlconn', 'analyze', '--around', finding, ...paths].map(shellWord).join(' ')
+}
+
 /** `tshark -r FILE -Y 'FILTER'` for the first frames of the evidence; null when there are none or the input was stdin. */
 export function tsharkCommand(evidence: readonly Evidence[], inputs: readonly InputReport[]): string | null {
   for (const e of evidence) {

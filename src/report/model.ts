@@ -22,12 +22,63 @@ export interface Report {
   summary: Summary
   /** One session, event by event: only when AnalyzeOptions.trace asked for it and the session was found. */
   trace?: TraceReport
+  /** Timers of pool, proxy and server that were read from logs or configuration, or seen to run out: present when there are two layers of them. */
+  timers?: TimersReport
+  /** The seconds around a finding from every source: only when AnalyzeOptions.around asked for it and the finding was made. */
+  around?: AroundReport
   /** Silences, and the timers that they fit: only when AnalyzeOptions.idle asked for it. */
   idle?: IdleReport
   /** What the TLS sessions used, which failed, and who was hit: only when AnalyzeOptions.tls asked for it. */
   tls?: TlsReport
   /** Rules that failed on a session: bugs of ours. Present only when there are any; the run then exits with 70. */
   bugs?: BugReport[]
+}
+
+/** The order that must hold: pool < proxy < load balancer < server. */
+export interface TimersReport {
+  /** From the application inwards. */
+  settings: TimerReport[]
+  /** Pairs in the wrong order, by their places in `settings`, and the same in words. */
+  conflicts: { outer: number; inner: number; says: string }[]
+}
+
+export interface TimerReport {
+  layer: 'pool' | 'proxy' | 'load balancer' | 'server'
+  product: string
+  name: string
+  seconds: number
+  kind: 'idle' | 'age' | 'check'
+  /** `input:line`, or 'observed'. */
+  where: string
+}
+
+/** For `analyze --around`. */
+export interface AroundReport {
+  /** Id of the finding, and the moment of its first costly occurrence. */
+  finding: string
+  at: string
+  /** On one clock, in order of time. */
+  events: AroundEventReport[]
+  /** Events further from the moment that were left out. */
+  dropped: number
+}
+
+export interface AroundEventReport {
+  at: string
+  /** Seconds from the moment, negative before it. */
+  offsetSeconds: number
+  input: string
+  kind: 'frame' | 'log'
+  /** Frame number of a capture, line of a log. */
+  place: number
+  session: string | null
+  client: string | null
+  server: string | null
+  /** Who sent the frame. */
+  by: 'client' | 'server' | null
+  what: string
+  says: string
+  emphasis?: boolean
 }
 
 /** For `mysqlconn idle`. */
@@ -185,7 +236,7 @@ export interface InputReport {
   path: string
   /** Name used in session ids and evidence: the file name, made unique. */
   name: string
-  kind: 'capture' | 'log' | 'keylog'
+  kind: 'capture' | 'log' | 'keylog' | 'config'
   format: string
   packets?: number
   bytes: number
@@ -199,6 +250,9 @@ export interface InputReport {
   lines?: number
   recognised?: number
   clockOffsetSeconds?: number
+  /** Log lines that tell of a connection, and those of them whose session was found; only beside captures. */
+  about?: number
+  joined?: number
   anomalies: AnomalyReport[]
 }
 

@@ -9,6 +9,13 @@ export function* renderNdjson(report: Report): Iterable<string> {
   for (const finding of report.findings) yield line('finding', finding)
   for (const bucket of report.idle?.histogram ?? []) yield line('idle-bucket', bucket)
   for (const timer of report.idle?.timers ?? []) yield line('idle-timer', timer)
+  for (const timer of report.timers?.settings ?? []) yield line('timer', timer)
+  for (const conflict of report.timers?.conflicts ?? []) yield line('timer-conflict', conflict)
+  if (report.around !== undefined) {
+    const { events, ...around } = report.around
+    yield line('around', around)
+    for (const event of events) yield line('around-event', event)
+  }
   if (report.trace !== undefined) {
     const { events, ...trace } = report.trace
     yield line('trace', trace)

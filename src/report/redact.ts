@@ -41,6 +41,15 @@ export function redactProse(text: string): string {
 // An apostrophe inside a word (the client's) is no quote.
 const QUOTED = /(?<![\w?])'(?:[^'\\]|\\.|'')*(?:'|$)|"(?:[^"\\]|\\.)*(?:"|$)/g
 
+/** A log line: quotations go, and from the first word of a statement on its literals as well. */
+function redactLine(text: string): string {
+  const at = text.search(SQL_WITHIN)
+  return at < 0 ? redactProse(text) : redactProse(text.slice(0, at)) + redactSql(text.slice(at))
+}
+/** A keyword with what must follow it, so that words of prose are none. */
+const SQL_WITHIN =
+  /\b(?:select\s+\S|insert\s+(?:ignore\s+)?into\s|update\s+\S+\s+set\s|delete\s+from\s|replace\s+into\s|set\s+[@\w.]+\s*=|call\s+\w+\s*\()/i
+
 /** A copy of the report without literals. Everything else is shared with the original. */
 export function redactReport(report: Report): Report {
   const out: Report = {
@@ -59,9 +68,14 @@ export function redactReport(report: Report): Report {
     const events = report.trace.events.map((e) => {
       // What the client says in a command is a statement; all else is prose about it.
       const isStatement = e.layer === 'mysql' && e.dir === 'client' && e.what.startsWith('COM_')
-      return { ...e, says: isStatement ? redactSql(e.says) : redactProse(e.says) }
+      const says = e.layer === 'log' ? redactLine(e.says) : isStatement ? redactSql(e.says) : redactProse(e.says)
+      return { ...e, says }
     })
     out.trace = { ...report.trace, events }
+  }
+  if (report.around !== undefined) {
+    const events = report.around.events.map((e) => ({ ...e, says: redactLine(e.says) }))
+    out.around = { ...report.around, events }
   }
   return out
 }
@@ -81,7 +95,7 @@ function redactFinding(f: Finding): Finding {
 }
 
 function redactEvidence(e: Evidence): Evidence {
-  if (e.kind === 'log') return { ...e, text: redactProse(e.text), says: redactProse(e.says) }
+  if (e.kind === 'log') return { ...e, text: redactLine(e.text), says: redactProse(e.says) }
   return e.kind === 'measure' ? e : { ...e, says: redactProse(e.says) }
 }
 

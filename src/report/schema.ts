@@ -46,7 +46,7 @@ const input = object(
   {
     path: string,
     name: { ...string, description: 'used in session ids and evidence' },
-    kind: oneOf('capture', 'log', 'keylog'),
+    kind: oneOf('capture', 'log', 'keylog', 'config'),
     format: string,
     packets: integer,
     bytes: integer,
@@ -61,6 +61,8 @@ const input = object(
       type: 'number',
       description: 'how far this clock is ahead of the one that times are given in',
     },
+    about: { ...integer, description: 'log events that tell of a connection; only beside captures' },
+    joined: { ...integer, description: 'those of them whose session was found' },
     anomalies: list(ref('anomaly')),
   },
   [
@@ -73,6 +75,8 @@ const input = object(
     'lines',
     'recognised',
     'clockOffsetSeconds',
+    'about',
+    'joined',
   ],
 )
 
@@ -148,10 +152,14 @@ const evidence = {
 }
 
 const occurrence = object({
-  session: sessionId,
-  client: endpoint,
-  server: endpoint,
-  at: time,
+  session: {
+    ...string,
+    description:
+      'id of a session; of a finding from logs alone `input:line` of the line that decides, which is not listed in `sessions`',
+  },
+  client: { ...endpoint, description: 'ip:port; "unknown" where only a log tells of it and does not say' },
+  server: { ...endpoint, description: 'likewise' },
+  at: { ...time, description: 'RFC 3339, UTC, microseconds; "unknown" when the line bears no time' },
   command: nullableString,
   statement: nullableString,
   outcome: ref('outcome'),
@@ -170,7 +178,10 @@ const finding = object({
     address: { type: ['string', 'null'], description: 'without a port' },
     product: nullableString,
   }),
-  detail: { type: 'object', description: "the rule's own facts: mysqlconn rules show" },
+  detail: {
+    type: 'object',
+    description: "the rule's own facts: mysqlconn rules show; shared and log are the same for every rule",
+  },
   occurrences: { ...list(ref('occurrence')), minItems: 1 },
   excluded: list(string),
   remedy: list(object({ text: string, config: string })),
@@ -293,6 +304,36 @@ const tlsSection = object({
   ),
 })
 
+const aroundEvent = object(
+  {
+    at: time,
+    offsetSeconds: number,
+    input: string,
+    kind: oneOf('frame', 'log'),
+    place: { ...integer, description: 'frame of a capture, line of a log' },
+    session: nullableString,
+    client: nullableString,
+    server: nullableString,
+    by: { enum: ['client', 'server', null] },
+    what: string,
+    says: string,
+    emphasis: { type: 'boolean' },
+  },
+  ['emphasis'],
+)
+
+const timer = object({
+  layer: oneOf('pool', 'proxy', 'load balancer', 'server'),
+  product: string,
+  name: string,
+  seconds: number,
+  kind: {
+    ...oneOf('idle', 'age', 'check'),
+    description: 'closes what was idle, retires what is old, checks what was idle',
+  },
+  where: { ...string, description: '`input:line` where it was read, or observed' },
+})
+
 export const REPORT_JSON_SCHEMA: JsonSchema = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   $id: `urn:mysqlconn:${REPORT_SCHEMA}`,
@@ -312,12 +353,17 @@ export const REPORT_JSON_SCHEMA: JsonSchema = {
         notListed: { ...integer, description: 'sessions counted but not in `sessions`' },
         blind: { ...list(string), description: 'what could not be seen' },
       }),
+      timers: object({
+        settings: list(ref('timer')),
+        conflicts: list(object({ outer: integer, inner: integer, says: string })),
+      }),
+      around: object({ finding: string, at: time, events: list(ref('aroundEvent')), dropped: integer }),
       idle: object({ histogram: list(ref('idleBucket')), timers: list(ref('idleTimer')) }),
       tls: ref('tlsSection'),
       trace: object({ session: sessionId, events: list(ref('traceEvent')), dropped: integer }),
       bugs: list(object({ rule: string, session: string, message: string })),
     },
-    ['trace', 'idle', 'tls', 'bugs'],
+    ['trace', 'idle', 'around', 'timers', 'tls', 'bugs'],
   ),
   $defs: {
     anomaly,
@@ -330,6 +376,8 @@ export const REPORT_JSON_SCHEMA: JsonSchema = {
     occurrence,
     finding,
     traceEvent,
+    aroundEvent,
+    timer,
     idleBucket,
     idleTimer,
     tlsSection,

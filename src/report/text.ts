@@ -18,8 +18,8 @@ import { inputLines } from './inputs-text.ts'
 import { pathsFor } from './look.ts'
 import type { Finding, Report } from './model.ts'
 import type { Style } from './style.ts'
-import { count, grouped, isLost, shellWord } from './words.ts'
-import { cut, displayWidth, hang, padStart } from './wrap.ts'
+import { count, grouped, isLost, seconds, shellWord } from './words.ts'
+import { cut, displayWidth, hang, padEnd, padStart } from './wrap.ts'
 
 /** Up to this many causes are told in full at once; more get an overview first. */
 const WITHOUT_OVERVIEW = 3
@@ -59,6 +59,7 @@ function* screen(report: Report, style: Style, options: FindingTextOptions): Ite
   if (info.length > 0) yield ''
   for (const finding of info.slice(0, INFO_SHOWN)) yield* infoLine(finding, style)
   if (info.length > INFO_SHOWN) yield `    and ${grouped(info.length - INFO_SHOWN)} more notes: --format json has all`
+  yield* timerOrder(report, style)
   yield* whatWasNotSeen(report, causes, limits, style)
   yield* bugLines(report, style)
   yield ''
@@ -72,7 +73,11 @@ function* verdict(report: Report, causes: readonly Finding[], style: Style): Ite
     const lost = lostRequests(causes)
     const facts = [
       `${count(causes.length, 'cause')}`,
-      broken === 0 ? 'no session broke yet' : `${grouped(broken)} of ${count(sessions, 'session')} broke`,
+      broken === 0
+        ? 'no session broke yet'
+        : sessions === 0
+          ? `${count(broken, 'connection')} in the logs broke`
+          : `${grouped(broken)} of ${count(sessions, 'session')} broke`,
       lost === 0 ? 'no query lost' : `${count(lost, 'query', 'queries')} lost`,
     ]
     yield* hang('  ', facts.join(', '), style.width, style.bold)
@@ -108,6 +113,25 @@ function* overview(causes: readonly Finding[], style: Style): Iterable<string> {
     const room = style.width - column - 7
     yield `  ${paint(style.glyph[f.severity])} ${padStart(counts[i]!, column)}  ${cut(style.clean(f.title), room, style.glyph.ellipsis)}`
   }
+}
+
+/** The timers on the path, and the pairs that stand in the wrong order. */
+function* timerOrder(report: Report, style: Style): Iterable<string> {
+  const { timers } = report
+  if (timers === undefined) return
+  yield ''
+  yield `  ${style.bold('Timers, which must grow from the application to the server: pool < proxy < load balancer < server')}`
+  const wrong = new Set(timers.conflicts.flatMap((c) => [c.outer, c.inner]))
+  for (const [i, t] of timers.settings.entries()) {
+    const sign = wrong.has(i) ? style.glyph.warning : style.glyph.dot
+    yield* hang(
+      `    ${sign} ${padEnd(t.layer, 8)}`,
+      style.clean(`${t.product} ${t.name} ${seconds(t.seconds)} (${t.where})`),
+      style.width,
+    )
+  }
+  for (const c of timers.conflicts)
+    yield* hang(`    ${style.glyph.cut} `, style.clean(c.says), style.width, style.yellow)
 }
 
 /** What the inputs could not show; at length, with the way to capture right, when nothing was found. */

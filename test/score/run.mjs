@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// Scores `mysqlconn analyze` on the labelled captures (captures alone, no logs) and prints the total and every case that falls short.
+// Scores `mysqlconn analyze` on the labelled captures (captures alone, or with --logs all that a case has) and prints the total and
+// every case that falls short. Logs without captures: logs.mjs.
 //
-//   node test/score/run.mjs SHARED [--bin "node bin/run.js"]
+//   node test/score/run.mjs SHARED [--logs] [--bin "node bin/run.js"]
 //
 // Exit status: 1 when a case of must-pass.txt does not pass or a control (a case that expects nothing) has a wrong accusation;
 // 2 when the scoring could not be run. Cases outside the list may fail: they are work to do.
@@ -12,13 +13,22 @@ import { join } from 'node:path'
 const args = process.argv.slice(2)
 const at = args.indexOf('--bin')
 const bin = at < 0 ? 'node bin/run.js' : args.splice(at, 2)[1]
+const withLogs = args.includes('--logs')
+if (withLogs) args.splice(args.indexOf('--logs'), 1)
 const shared = args[0]
 if (shared === undefined || bin === undefined) {
-  console.error('usage: run.mjs SHARED [--bin CMD]')
+  console.error('usage: run.mjs SHARED [--logs] [--bin CMD]')
   process.exit(2)
 }
 const folders = ['incidents', 'proxysql'].map((f) => join(shared, 'captures', f)).filter((f) => existsSync(f))
-const score = [join(shared, 'tools/score.mjs'), '--bin', bin, '--wire-only', '--json', ...folders]
+const score = [
+  join(shared, 'tools/score.mjs'),
+  '--bin',
+  bin,
+  ...(withLogs ? [] : ['--wire-only']),
+  '--json',
+  ...folders,
+]
 const out = spawnSync(process.execPath, score, { encoding: 'utf8', maxBuffer: 1 << 28 })
 let scored
 try {

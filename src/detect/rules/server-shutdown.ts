@@ -4,6 +4,7 @@ import { acceptingSide } from '../describe.ts'
 import { processEndOf, tracedEnd } from '../process-end.ts'
 import { END_DETAIL, endVerdict } from '../process-end-verdict.ts'
 import { defineRule } from '../rule.ts'
+import { serverLifeNear } from '../server-life.ts'
 
 export default defineRule({
   meta: {
@@ -52,6 +53,9 @@ export default defineRule({
     const own = processEndOf(s, ctx.fleet)
     const { end, back } = own !== null ? { end: own, back: s } : (tracedEnd(s, ctx.fleet) ?? { end: null, back: s })
     if (end === null || end.orderly === null || acceptingSide(back, ctx.fleet).role !== 'server') return
+    // The server's own log knows better than the order of its closes, unless it named a shutdown to its clients.
+    const logged = serverLifeNear(ctx.fleet.logs, end.from)
+    if (end.orderly !== 'named' && logged?.how === 'crashed' && logged.sure) return
     const verdict = endVerdict(s, back, end, ctx.fleet, {
       cause: 'stopped',
       what: 'was shut down',

@@ -5,6 +5,8 @@ import type { Confidence } from '../../report/model.ts'
 import type { Session } from '../../session/session.ts'
 import { acceptingSide, closeEvidence, networkExcluded } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
+import { linesAbout, unnamedNear } from '../log-evidence.ts'
+import { tlsReason } from '../log-readings/application.ts'
 import { capital, clientsHit, culpritWords } from '../refusal.ts'
 import { type Culprit, defineRule, type RuleEvidence, type Verdict } from '../rule.ts'
 import { type HandshakeFailure, handshakeFailure, type Reason } from '../tls-handshake.ts'
@@ -80,8 +82,9 @@ export default defineRule({
   },
   session(s, ctx) {
     if (ctx.explained(s)) return
-    const f = handshakeFailure(s, ctx.fleet, ctx.unixTime)
-    if (f === null) return
+    const seen = handshakeFailure(s, ctx.fleet, ctx.unixTime)
+    if (seen === null) return
+    const f = { ...seen, reason: loggedReason(s, seen, ctx.fleet) ?? seen.reason }
     const refuser = refuserOf(f, ctx.fleet)
     const culprit = culpritOf(f, refuser, ctx.fleet)
     const tls = f.session.tls!
@@ -112,6 +115,19 @@ export default defineRule({
     })
   },
 })
+
+/** The reason by the words of whoever's TLS library failed, where the packets have none. */
+function loggedReason(s: Session, f: HandshakeFailure, fleet: Fleet): Reason | null {
+  if (f.reason !== 'aborted' && f.reason !== 'other') return null
+  const lines = [
+    ...linesAbout(s, fleet),
+    ...unnamedNear(f.at, fleet)
+      .filter((x) => x.reading.rules.includes('tls-handshake-failure'))
+      .map((x) => x.event),
+  ]
+  const reasons = new Set(lines.map((e) => tlsReason(e.text)).filter((r) => r !== 'other'))
+  return reasons.size === 1 ? ([...reasons][0] as Reason) : null
+}
 
 /** What to do about this reason: the fixes name theirs in front. */
 function remedyOf(

@@ -2,9 +2,10 @@
 import { formatDuration, toSeconds } from '../../core/time.ts'
 import type { Session } from '../../session/session.ts'
 import { commandEvidence, commandWords, seconds } from '../describe.ts'
+import type { Fleet } from '../fleet.ts'
 import { idleCloses } from '../idle-close.ts'
 import { defineRule, type RuleEvidence, type Verdict } from '../rule.ts'
-import { checkPeriod, idleVictim, sessionsOf } from '../validation.ts'
+import { checkPeriod, checksOf, idleVictim, sessionsOf } from '../validation.ts'
 
 /** The period must pass the timer by this part before it is called too long. */
 const LONGER = 1.05
@@ -51,17 +52,12 @@ export default defineRule({
     const closes = idleCloses(ctx.fleet, ctx.explained)
     const victim = idleVictim(s, ctx.fleet, closes)
     if (victim === null) return
-    const checked = mostChecked(s, sessionsOf(s.clientIp, ctx.fleet))
-    if (checked === null || checkPeriod(checked) < victim.timer * LONGER) return
-    const period = checkPeriod(checked)
-    const { count, firstFrame, lastFrame } = checked.mysql!.validations
+    const checked = mostChecked(s, sessionsOf(s.clientIp, ctx.fleet), ctx.fleet)
+    if (checked === null || checkPeriod(checked, ctx.fleet) < victim.timer * LONGER) return
+    const period = checkPeriod(checked, ctx.fleet)
+    const { count, shown } = checksOf(checked, ctx.fleet)
     const evidence: RuleEvidence[] = [
-      {
-        kind: 'frames',
-        frames: [firstFrame, lastFrame],
-        says: `the first and the last of ${count} checks on ${checked.client} → ${checked.server}`,
-        of: checked,
-      },
+      ...shown(`the first and the last of ${count} checks on ${checked.client} → ${checked.server}`),
       seconds('between the checks', period, `longer than the timer: ${formatDuration(victim.timer)}`),
       {
         kind: 'silence',
@@ -101,11 +97,11 @@ export default defineRule({
 })
 
 /** The most frequently checked connection of the client to the same server: if that is too rare, all are. */
-function mostChecked(s: Session, ofClient: readonly Session[]): Session | null {
+function mostChecked(s: Session, ofClient: readonly Session[], fleet: Fleet): Session | null {
   let found: Session | null = null
   for (const t of ofClient) {
-    if (t.server !== s.server || t.input !== s.input || checkPeriod(t) === 0) continue
-    if (found === null || checkPeriod(t) < checkPeriod(found)) found = t
+    if (t.server !== s.server || t.input !== s.input || checkPeriod(t, fleet) === 0) continue
+    if (found === null || checkPeriod(t, fleet) < checkPeriod(found, fleet)) found = t
   }
   return found
 }

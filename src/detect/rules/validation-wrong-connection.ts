@@ -3,7 +3,7 @@ import { formatDuration, toSeconds } from '../../core/time.ts'
 import { commandEvidence, commandWords, seconds } from '../describe.ts'
 import { idleCloses } from '../idle-close.ts'
 import { defineRule, type RuleEvidence, type Verdict } from '../rule.ts'
-import { checkedInstead, checkPeriod, idleVictim, sessionsOf } from '../validation.ts'
+import { checkedInstead, checkPeriod, checksOf, idleVictim, sessionsOf } from '../validation.ts'
 
 export default defineRule({
   meta: {
@@ -50,21 +50,16 @@ export default defineRule({
     sample: 'validation-wrong-connection',
   },
   session(s, ctx) {
-    if (s.mysql === null || s.mysql.validations.count > 1 || ctx.fleet.isProxy(s.clientIp)) return
+    if (s.mysql === null || checksOf(s, ctx.fleet).count > 1 || ctx.fleet.isProxy(s.clientIp)) return
     const closes = idleCloses(ctx.fleet, ctx.explained)
     const victim = idleVictim(s, ctx.fleet, closes)
     if (victim === null) return
-    const checked = checkedInstead(s, victim, sessionsOf(s.clientIp, ctx.fleet))
+    const checked = checkedInstead(s, victim, sessionsOf(s.clientIp, ctx.fleet), ctx.fleet)
     if (checked === null) return
-    const { count, firstFrame, lastFrame } = checked.mysql!.validations
-    const period = checkPeriod(checked)
+    const { count, shown } = checksOf(checked, ctx.fleet)
+    const period = checkPeriod(checked, ctx.fleet)
     const evidence: RuleEvidence[] = [
-      {
-        kind: 'frames',
-        frames: [firstFrame, lastFrame],
-        says: `the first and the last of ${count} checks on ${checked.client} → ${checked.server}`,
-        of: checked,
-      },
+      ...shown(`the first and the last of ${count} checks on ${checked.client} → ${checked.server}`),
       {
         kind: 'silence',
         from: victim.quietFrom,
