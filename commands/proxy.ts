@@ -1,0 +1,123 @@
+/** The recording proxy (contract.md section 1): flags to settings, signals to an orderly end. */
+import { Flags } from '@oclif/core'
+import { BaseCommand } from '../src/cli/base-command.ts'
+import { ProxyLog } from '../src/cli/proxy-log.ts'
+import { ProxySession } from '../src/cli/proxy-session.ts'
+import { startProxy } from '../src/index.ts'
+
+export default class ProxyCommand extends BaseCommand {
+  static override summary =
+    'Stand between an application and its database, forward every byte, and record what settles the question.'
+  static override description =
+    'Forwards connections untouched and writes a pcapng recording that Wireshark opens and mysqlconn analyze reads. ' +
+    'The traffic never waits for the recording: a slow or full disk costs frames (counted in the file) or the recording, never a connection. ' +
+    'SIGTERM and Ctrl-C drain: no new connections, answers under way are waited for, then a summary; a second signal ends at once. SIGHUP begins a new file. ' +
+    'Exit code: 0 drained, 2 wrong usage or an address that cannot be had, 3 the recording cannot be written, 70 a bug of ours, 130 ended with connections cut short.'
+  static override examples = [
+    '<%= config.bin %> proxy --listen 3307 --upstream db.example.com:3306 --record incident.pcapng',
+    '<%= config.bin %> proxy --listen 0.0.0.0:3307 --upstream 10.0.0.5:3306 --record incident.pcapng --ring 10x100MB --gzip',
+    '<%= config.bin %> proxy --listen 3307 --upstream unix:/run/mysqld/mysqld.sock --record - | tshark -r -',
+  ]
+  static override flags = {
+    listen: Flags.string({
+      summary:
+        'Where clients connect: [HOST:]PORT or unix:PATH. Loopback unless a host is given. May be given more than once.',
+      helpValue: '[HOST:]PORT',
+      multiple: true,
+      multipleNonGreedy: true,
+      required: true,
+      helpGroup: 'TRAFFIC',
+    }),
+    upstream: Flags.string({
+      summary: 'Where the database (or its proxy) is. One for all listeners, or one for each, in the same order.',
+      helpValue: 'HOST:PORT',
+      multiple: true,
+      multipleNonGreedy: true,
+      required: true,
+      helpGroup: 'TRAFFIC',
+    }),
+    'max-connections': Flags.integer({
+      summary: 'Clients beyond this number are turned away.',
+      default: 10_000,
+      min: 1,
+      helpValue: 'N',
+      helpGroup: 'TRAFFIC',
+    }),
+    'connect-timeout': Flags.string({
+      summary: 'How long the upstream may take to accept a connection.',
+      default: '10s',
+      helpValue: 'TIME',
+      helpGroup: 'TRAFFIC',
+    }),
+    drain: Flags.string({
+      summary: 'How long connections with a running statement may go on after a signal.',
+      default: '10s',
+      helpValue: 'TIME',
+      helpGroup: 'TRAFFIC',
+    }),
+    record: Flags.string({
+      summary:
+        'Record to this file (pcapng, mode 0600); - is stdout. A file that exists is never overwritten: the next free name is taken.',
+      helpValue: 'FILE',
+      helpGroup: 'RECORDING',
+    }),
+    ring: Flags.string({
+      summary: 'Keep the last files only: 10x100MB (ten of 100 MB), 24x1h, or 10x100MB,5m.',
+      helpValue: 'NxSIZE|NxTIME',
+      dependsOn: ['record'],
+      helpGroup: 'RECORDING',
+    }),
+    gzip: Flags.boolean({
+      summary: 'Compress files of the ring once they are finished.',
+      dependsOn: ['ring'],
+      helpGroup: 'RECORDING',
+    }),
+    snaplen: Flags.integer({
+      summary: 'Keep this many bytes of each frame, 0 for all.',
+      default: 0,
+      min: 0,
+      helpValue: 'BYTES',
+      helpGroup: 'RECORDING',
+    }),
+    flush: Flags.string({
+      summary: 'Write at least this often: what a crash may lose.',
+      default: '1s',
+      helpValue: 'TIME',
+      helpGroup: 'RECORDING',
+    }),
+    buffer: Flags.string({
+      summary: 'Memory for what waits to be written. When it is full frames are left out and counted.',
+      default: '64MB',
+      helpValue: 'SIZE',
+      helpGroup: 'RECORDING',
+    }),
+    log: Flags.string({
+      summary: 'How events are told on stderr.',
+      options: ['text', 'json'],
+      default: 'text',
+      helpValue: 'text|json',
+      helpGroup: 'OUTPUT',
+    }),
+  }
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(ProxyCommand)
+    const log = new ProxyLog(flags.log as 'text' | 'json')
+    const proxy = await startProxy({
+      listen: flags.listen,
+      upstream: flags.upstream,
+      ...(flags.record === undefined ? {} : { record: flags.record }),
+      ...(flags.ring === undefined ? {} : { ring: flags.ring }),
+      gzip: flags.gzip,
+      snaplen: flags.snaplen,
+      flush: flags.flush,
+      buffer: flags.buffer,
+      maxConnections: flags['max-connections'],
+      connectTimeout: flags['connect-timeout'],
+      onEvent: (e) => log.event(e),
+      version: this.config.version,
+    })
+    const code = await new ProxySession(proxy, log, flags.drain).untilTold()
+    if (code !== 0) this.exit(code)
+  }
+}

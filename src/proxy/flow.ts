@@ -1,0 +1,116 @@
+/**
+ * One direction of a relayed connection: bytes from one socket to the other, first forwarded, then recorded on both legs. At most one
+ * write waits in the kernel's queue: meanwhile nothing more is read, so the sender meets the receiver's pace.
+ * // hot path: no copy but the one into the recording
+ */
+import type { Socket } from 'node:net'
+import { type Direction, otherSide } from '../core/direction.ts'
+import type { Leg } from './leg.ts'
+import type { Recorder } from './recorder.ts'
+import type { Stage } from './stage.ts'
+
+interface Pinned {
+  stage: Stage
+  at: number
+  n: number
+}
+
+/** Sees what passes; may hold it back or change its course (faults). */
+export interface Valve {
+  /** n bytes are to be forwarded. False: they are not, the valve has seen to them. */
+  pass(n: number, buf: Uint8Array): boolean
+}
+
+export class Flow {
+  /** Who sends: the client towards the server, or the server towards the client. */
+  readonly dir: Direction
+  from!: Socket
+  to!: Socket
+  inLeg!: Leg
+  outLeg!: Leg
+  valve: Valve | null = null
+  bytes = 0
+  chunks = 0
+  lastAt: number
+  /** Bytes handed to the socket and never taken by the kernel. */
+  unsent = 0
+  /** The sender has closed its direction; the close was passed on when all was written. */
+  ended = false
+  private pinned: Pinned[] | null = null
+  private readonly recorder: Recorder
+
+  constructor(dir: Direction, recorder: Recorder) {
+    this.dir = dir
+    this.recorder = recorder
+    this.lastAt = recorder.clock.now()
+  }
+
+  /** A write is waiting for the receiver since `lastAt`. */
+  get blocked(): boolean {
+    return this.pinned !== null
+  }
+
+  /** Bytes of `buf` have been read. Returns whether more may come. */
+  readonly onRead = (n: number, buf: Uint8Array): boolean => {
+    const t = this.recorder.clock.now()
+    this.bytes += n
+    this.chunks++
+    this.lastAt = t
+    if (this.valve !== null && !this.valve.pass(n, buf)) {
+      this.received(n, buf, t)
+      return !this.blocked
+    }
+    const { recorder, to } = this
+    const at = recorder.place(this.inLeg, n)
+    const { stage } = recorder
+    stage.bytes.set(buf.length === n ? buf : buf.subarray(0, n), at)
+    to.write(stage.bytes.subarray(at, at + n), this.onWritten)
+    const pending = to.writableLength > 0
+    const kept = recorder.data(this.inLeg, this.dir, n, t)
+    if (pending) {
+      stage.pins++
+      this.pinned ??= []
+      this.pinned.push({ stage, at, n })
+      // Not in the recording: the next frame would be written over it.
+      if (!kept) recorder.turn()
+      return false
+    }
+    const out = recorder.place(this.outLeg, n)
+    if (recorder.accepting) recorder.stage.bytes.set(buf.length === n ? buf : buf.subarray(0, n), out)
+    recorder.data(this.outLeg, this.dir, n, recorder.clock.now())
+    return true
+  }
+
+  /** Recorded as received, and not forwarded. */
+  private received(n: number, buf: Uint8Array, t: number): void {
+    const at = this.recorder.place(this.inLeg, n)
+    this.recorder.stage.bytes.set(buf.subarray(0, n), at)
+    this.recorder.data(this.inLeg, this.dir, n, t)
+  }
+
+  /** Sends bytes of the proxy's own, or such as were held back, on the outgoing leg. */
+  send(bytes: Uint8Array): void {
+    if (!this.to.writable) return
+    this.to.write(bytes)
+    this.recorder.copyData(this.outLeg, this.dir, bytes, 0, bytes.length, this.recorder.clock.now())
+  }
+
+  private readonly onWritten = (error?: Error | null): void => {
+    const { pinned } = this
+    if (pinned === null) return
+    if (error == null && this.to.writableLength > 0) return
+    this.pinned = null
+    const t = this.recorder.clock.now()
+    for (const { stage, at, n } of pinned) {
+      stage.pins--
+      if (error == null) this.recorder.copyData(this.outLeg, this.dir, stage.bytes, at, at + n, t)
+      else this.unsent += n
+    }
+    if (error == null && !this.from.destroyed) this.from.resume()
+  }
+
+  /** The receiver has acknowledged, in the recording, what it was sent: it answered, or a probe of its socket said so. */
+  acknowledge(t: number): void {
+    this.recorder.ack(this.inLeg, otherSide(this.dir), t)
+  }
+}

@@ -1,0 +1,381 @@
+/**
+ * The running proxy: listeners, the relays that they open, the recording that all of them share, and an orderly end.
+ */
+import { rm } from 'node:fs/promises'
+import { createServer, type Server, type Socket } from 'node:net'
+import { interfaceDescription, interfaceStatistics, sectionHeader } from '../capture/pcapng-writer.ts'
+import { MysqlconnError } from '../core/errors.ts'
+import { type Address, addressText, isLoopback } from './address.ts'
+import { Clock } from './clock.ts'
+import { EventGate, event, type OnEvent, relayFacts, routeText } from './events.ts'
+import { FileSink } from './file-sink.ts'
+import { LINKTYPE_RAW } from './frames.ts'
+import { Recorder, type RecordingSink } from './recorder.ts'
+import { Relay, type RelayOwner, type Route, type Side } from './relay.ts'
+import { StreamSink } from './stream-sink.ts'
+
+export interface ProxyOptions {
+  routes: readonly { listen: Address; upstream: Address }[]
+  /** File, `-` for stdout, null to record nothing. */
+  record: string | null
+  ring: { files: number; bytes: number; seconds: number } | null
+  gzip: boolean
+  snaplen: number
+  flushMs: number
+  queueBytes: number
+  maxConnections: number
+  connectTimeoutMs: number
+  onEvent: OnEvent
+  /** Blocks of the recording as they are written, the file's head first. */
+  onBlocks?: (blocks: Uint8Array) => void
+  version: string
+}
+
+export interface ProxyTotals {
+  open: number
+  accepted: number
+  refused: number
+  connectFailed: number
+  broken: number
+  bytesUp: number
+  bytesDown: number
+  recorded: number
+  lag: number
+  dropped: number
+  recording: 'on' | 'off' | 'failed' | 'waiting'
+  /** Commands seen and findings made by the live analysis, null without one. */
+  queries: number | null
+  findings: number | null
+}
+
+export class RecordingProxy implements RelayOwner {
+  readonly recorder: Recorder
+  private readonly options: ProxyOptions
+  private readonly gate: EventGate
+  private readonly clock = new Clock()
+  private readonly sink: RecordingSink | null
+  private readonly servers: Server[] = []
+  private readonly routes: Route[] = []
+  private readonly relays = new Set<Relay>()
+  private accepted = 0
+  private refused = 0
+  private failedConnects = 0
+  private broken = 0
+  private bytesUp = 0
+  private bytesDown = 0
+  private draining = false
+  private recordingFailed = false
+  private emptied: (() => void) | null = null
+
+  constructor(options: ProxyOptions) {
+    this.options = options
+    this.gate = new EventGate(options.onEvent)
+    options.routes.forEach((r, i) => {
+      this.routes.push({ ...r, front: i * 2, back: i * 2 + 1, connectTimeoutMs: options.connectTimeoutMs })
+    })
+    this.sink = this.makeSink()
+    this.recorder = new Recorder({
+      clock: this.clock,
+      sink: this.sink,
+      queueBytes: options.queueBytes,
+      flushMs: options.flushMs,
+      snaplen: options.snaplen,
+      interfaces: this.routes.length * 2,
+      onFailed: (e) => this.recordingEnded(e),
+      onDropping: (dropping, dropped) => this.dropping(dropping, dropped),
+      ...(options.onBlocks === undefined ? {} : { onBlocks: options.onBlocks }),
+    })
+  }
+
+  /** Opens the recording, then the listeners. Rejects with MysqlconnError when one of them cannot be had. */
+  async start(): Promise<void> {
+    this.options.onBlocks?.(this.head())
+    if (this.sink instanceof FileSink) {
+      try {
+        await this.sink.open()
+      } catch (e) {
+        throw new MysqlconnError('E_OUTPUT', `cannot record to ${this.options.record}: ${(e as Error).message}`)
+      }
+    }
+    for (const route of this.routes) await this.listen(route)
+  }
+
+  private makeSink(): RecordingSink | null {
+    const { record, ring, gzip } = this.options
+    if (record === null) return this.options.onBlocks === undefined ? null : DISCARD
+    if (record === '-')
+      return new StreamSink(
+        process.stdout,
+        () => this.head(),
+        () => this.tail(),
+      )
+    return new FileSink({
+      path: record,
+      ring,
+      gzip,
+      head: () => this.head(),
+      tail: () => this.tail(),
+      unixMs: () => this.clock.unixMs(this.clock.now()),
+      onFile: (what, path) =>
+        this.gate.send(event('info', `recording-${what}`, `recording ${path}: ${what}`, { path })),
+    })
+  }
+
+  /** Section header and interfaces: what every file of the recording begins with. */
+  private head(): Uint8Array {
+    const blocks = [
+      sectionHeader({
+        application: `mysqlconn ${this.options.version} proxy`,
+        comment:
+          'Recorded by mysqlconn proxy at its sockets. TCP segments, acknowledgments and handshakes are synthesised; bytes, addresses, ports, order and times are those of the sockets.',
+      }),
+    ]
+    for (const r of this.routes) {
+      const synthesised = 'TCP frames synthesised by mysqlconn proxy'
+      blocks.push(
+        interfaceDescription({
+          linkType: LINKTYPE_RAW,
+          snaplen: this.options.snaplen,
+          name: `front ${addressText(r.listen)}`,
+          description: `Clients of ${addressText(r.listen)}; ${synthesised}`,
+        }),
+        interfaceDescription({
+          linkType: LINKTYPE_RAW,
+          snaplen: this.options.snaplen,
+          name: `back ${addressText(r.upstream)}`,
+          description: `Connections to ${addressText(r.upstream)} for the clients of ${addressText(r.listen)}; ${synthesised}`,
+        }),
+      )
+    }
+    return concat(blocks)
+  }
+
+  /** Interface statistics: what was left out is counted in the file. */
+  private tail(): Uint8Array {
+    const ms = this.clock.unixMs(this.clock.now())
+    const unixSeconds = Math.floor(ms / 1000)
+    const nanoseconds = Math.floor((ms - unixSeconds * 1000) * 1e6)
+    return concat(
+      this.recorder.counts.map((c, interfaceId) =>
+        interfaceStatistics({
+          interfaceId,
+          unixSeconds,
+          nanoseconds,
+          received: c.frames + c.dropped,
+          interfaceDrops: c.dropped,
+          ...(c.dropped > 0
+            ? { comment: `${c.dropped} frames left out: the recording could not be written as fast as they came` }
+            : {}),
+        }),
+      ),
+    )
+  }
+
+  private async listen(route: Route): Promise<void> {
+    const { listen } = route
+    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (s) =>
+      this.accept(route, s),
+    )
+    const where = listen.kind === 'unix' ? { path: listen.path } : { host: listen.host, port: listen.port }
+    await new Promise<void>((done, failed) => {
+      server.once('error', (e) => failed(listenError(listen, e)))
+      server.listen({ ...where, backlog: 1024 }, () => {
+        server.removeAllListeners('error')
+        done()
+      })
+    })
+    // Later errors are failed accepts (descriptors used up): the next one may succeed.
+    server.on('error', (e: NodeJS.ErrnoException) =>
+      this.gate.send(
+        event('error', 'accept-failed', `cannot accept a connection: ${e.message}`, { errno: e.code ?? '' }),
+      ),
+    )
+    this.servers.push(server)
+    const bound = server.address()
+    if (listen.kind === 'tcp' && bound !== null && typeof bound === 'object')
+      route.listen = { ...listen, port: bound.port }
+    const open = isLoopback(listen)
+      ? ''
+      : '; everybody who can reach this address can connect, the proxy asks for no password of its own'
+    this.gate.send(
+      event('info', 'listening', `listening on ${routeText(route)}${open}`, {
+        listen: addressText(route.listen),
+        upstream: addressText(route.upstream),
+        loopback: isLoopback(listen),
+      }),
+    )
+  }
+
+  /** Addresses really listened on, in the order of the options. */
+  get listening(): readonly Address[] {
+    return this.routes.map((r) => r.listen)
+  }
+
+  private accept(route: Route, socket: Socket): void {
+    if (this.draining || this.relays.size >= this.options.maxConnections) {
+      this.refused++
+      socket.on('error', () => {})
+      socket.destroy()
+      this.gate.send(
+        event('warning', 'refused', `refused a client: ${this.relays.size} connections are open (--max-connections)`, {
+          open: this.relays.size,
+        }),
+      )
+      return
+    }
+    this.relays.add(new Relay(++this.accepted, route, socket, this))
+  }
+
+  // ---- RelayOwner
+
+  closed(relay: Relay): void {
+    this.relays.delete(relay)
+    this.bytesUp += relay.up.bytes
+    this.bytesDown += relay.down.bytes
+    if (this.relays.size === 0) this.emptied?.()
+  }
+
+  connectFailed(relay: Relay, error: NodeJS.ErrnoException): void {
+    this.failedConnects++
+    const to = addressText(relay.route.upstream)
+    const errno = error.code ?? ''
+    this.gate.send(
+      event('error', 'connect-failed', `cannot connect to ${to}: ${connectWords(errno, error)}`, {
+        ...relayFacts(relay),
+        errno,
+      }),
+    )
+  }
+
+  broke(relay: Relay, by: Side, errno: string): void {
+    this.broken++
+    this.gate.send(
+      event('warning', 'broken', `session ${relay.number}: the ${by} ended it with ${errno}`, {
+        ...relayFacts(relay),
+        by,
+        errno,
+      }),
+    )
+  }
+
+  // ---- recording
+
+  private recordingEnded(e: NodeJS.ErrnoException): void {
+    this.recordingFailed = true
+    this.gate.send(
+      event('error', 'recording-stopped', `RECORDING STOPPED: ${e.message}. Traffic goes on.`, { errno: e.code ?? '' }),
+    )
+  }
+
+  private dropping(dropping: boolean, dropped: number): void {
+    this.gate.send(
+      dropping
+        ? event(
+            'error',
+            'recording-behind',
+            'the recording cannot be written fast enough: frames are left out. Traffic goes on.',
+          )
+        : event('warning', 'recording-resumed', `the recording goes on; ${dropped} frames were left out`, { dropped }),
+    )
+  }
+
+  rotate(): void {
+    if (this.sink instanceof FileSink) this.sink.rotate()
+    this.recorder.flush()
+  }
+
+  totals(): ProxyTotals {
+    let { bytesUp, bytesDown } = this
+    for (const r of this.relays) {
+      bytesUp += r.up.bytes
+      bytesDown += r.down.bytes
+    }
+    return {
+      open: this.relays.size,
+      accepted: this.accepted,
+      refused: this.refused,
+      connectFailed: this.failedConnects,
+      broken: this.broken,
+      bytesUp,
+      bytesDown,
+      recorded: this.recorder.bytesWritten,
+      lag: this.recorder.lagBytes,
+      dropped: this.recorder.dropped,
+      recording: this.recordingFailed ? 'failed' : this.options.record === null ? 'off' : 'on',
+      queries: null,
+      findings: null,
+    }
+  }
+
+  // ---- the end
+
+  /**
+   * Stops listening and waits for connections to end: those on which nothing is outstanding are closed, the others when their answer
+   * has come, and at the deadline what is left. Resolves with the number that was cut short.
+   */
+  async drain(deadlineMs: number): Promise<number> {
+    this.draining = true
+    for (const s of this.servers) s.close()
+    const until = performance.now() + deadlineMs
+    const sweep = (): void => {
+      const now = this.clock.now()
+      for (const r of this.relays)
+        if (r.reason === '' && r.quiet && now - Math.max(r.up.lastAt, r.down.lastAt) > QUIET_NS) r.close('drain')
+    }
+    while (this.relays.size > 0 && performance.now() < until) {
+      sweep()
+      await new Promise<void>((done) => {
+        const timer = setTimeout(done, 50)
+        this.emptied = () => {
+          clearTimeout(timer)
+          done()
+        }
+      })
+      this.emptied = null
+    }
+    const cut = this.relays.size
+    for (const r of [...this.relays]) r.abort('drain-deadline')
+    await new Promise((done) => setImmediate(done))
+    await this.recorder.end()
+    for (const r of this.routes) if (r.listen.kind === 'unix') await rm(r.listen.path, { force: true })
+    this.gate.flush()
+    return cut
+  }
+}
+
+/** A connection whose last answer is this old has nothing outstanding. */
+const QUIET_NS = 100e6
+
+const DISCARD: RecordingSink = { write: async () => {}, end: async () => {} }
+
+function listenError(at: Address, e: NodeJS.ErrnoException): MysqlconnError {
+  const why =
+    e.code === 'EADDRINUSE'
+      ? 'something listens there already'
+      : e.code === 'EACCES'
+        ? 'not allowed (ports below 1024 need privileges)'
+        : e.code === 'EADDRNOTAVAIL'
+          ? 'this machine does not have the address'
+          : e.message
+  return new MysqlconnError('E_PROXY_LISTEN', `cannot listen on ${addressText(at)}: ${why}`, undefined, e)
+}
+
+function connectWords(errno: string, e: Error): string {
+  const words: Record<string, string> = {
+    ECONNREFUSED: 'refused, nothing listens there',
+    ETIMEDOUT: 'no answer',
+    ENOTFOUND: 'the name is unknown',
+    EAI_AGAIN: 'the name server does not answer',
+    EHOSTUNREACH: 'no route to the host',
+    ENETUNREACH: 'no route to the network',
+    EMFILE: 'no file descriptor left (ulimit -n)',
+    ENOENT: 'there is no such socket',
+    EACCES: 'not allowed',
+    EADDRNOTAVAIL: 'no local port left',
+  }
+  return words[errno] ?? e.message
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  return Buffer.concat(parts)
+}
