@@ -8,6 +8,7 @@ import type { Confidence, Evidence, Finding, Occurrence, Severity } from '../rep
 import type { Session } from '../session/session.ts'
 import { sharedTraits } from './blast-radius.ts'
 import { Fleet, type Roles } from './fleet.ts'
+import { joinRecordedLegs } from './recorded-legs.ts'
 import type { Rule, RuleContext, RuleEvidence, Verdict } from './rule.ts'
 import { redactSecrets } from './secrets.ts'
 import { addTwins, oneCausePerConnection, perConnection } from './twins.ts'
@@ -52,7 +53,7 @@ export function detect(
       }
     }
     for (const s of settled) explained.add(s)
-    for (const v of oneCausePerConnection(reported, fleet)) {
+    for (const v of joinRecordedLegs(oneCausePerConnection(reported, fleet), fleet)) {
       const key = `${rule.meta.id}\n${v.cause}`
       const group = groups.get(key)
       if (group === undefined) groups.set(key, { rule, verdicts: [v] })

@@ -50,6 +50,8 @@ interface Statements {
 export class Legs {
   private readonly fleet: Fleet
   private readonly byHandshake = new Map<string, Session[]>()
+  /** Legs of sessions that a recording proxy numbered. */
+  private readonly byNote = new Map<string, Session>()
   private readonly opened = new Map<string, Session[]>()
   private readonly accepted = new Map<string, Session[]>()
   private readonly sentBy = new Map<string, Statements>()
@@ -61,6 +63,8 @@ export class Legs {
     this.fleet = fleet
     for (const s of fleet.sessions) {
       for (const key of handshakeKeys(s)) push(this.byHandshake, key, s)
+      // Of several attempts to reach the server the last one counts.
+      if (s.proxyNote !== null) this.byNote.set(noteKey(s.input, s.proxyNote.session, s.proxyNote.leg), s)
       if (s.mysql === null && s.tls === null) continue
       push(this.opened, s.clientIp, s)
       push(this.accepted, s.serverIp, s)
@@ -114,6 +118,11 @@ export class Legs {
   // ---- the handshake is passed through
 
   private exact(s: Session, which: 'front' | 'back'): Session | null {
+    if (s.proxyNote !== null) {
+      const key = noteKey(s.input, s.proxyNote.session, which)
+      const noted = this.byNote.get(key)
+      if (noted !== undefined && s.proxyNote.leg !== which) return noted
+    }
     const same: Session[] = []
     for (const key of handshakeKeys(s))
       for (const t of this.byHandshake.get(key) ?? []) if (t !== s && !isSame(t, s, this.fleet)) same.push(t)
@@ -231,6 +240,8 @@ export class Legs {
     return known
   }
 }
+
+const noteKey = (input: string, session: number, leg: 'front' | 'back'): string => `${input} ${session} ${leg}`
 
 /** What a proxy that passes the handshake on leaves equal on both legs. */
 function handshakeKeys(s: Session): string[] {

@@ -5,7 +5,7 @@
 import { createReadStream, createWriteStream } from 'node:fs'
 import { rename, rm, stat } from 'node:fs/promises'
 import { extname } from 'node:path'
-import { pipeline } from 'node:stream/promises'
+import { promises } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import type { RecordingSink, StageFacts } from './recorder.ts'
 import { RecordingFile } from './recording-file.ts'
@@ -107,7 +107,11 @@ export class FileSink implements RecordingSink {
   private async compress(path: string): Promise<void> {
     const part = `${path}.gz.part`
     try {
-      await pipeline(createReadStream(path), createGzip({ level: 1 }), createWriteStream(part, { mode: 0o600 }))
+      await promises.pipeline(
+        createReadStream(path),
+        createGzip({ level: 1 }),
+        createWriteStream(part, { mode: 0o600 }),
+      )
       if (!this.done.includes(path)) {
         await rm(part, { force: true })
         return

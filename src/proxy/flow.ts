@@ -4,7 +4,7 @@
  * // hot path: no copy but the one into the recording
  */
 import type { Socket } from 'node:net'
-import { type Direction, otherSide } from '../core/direction.ts'
+import type { Direction } from '../core/direction.ts'
 import type { Leg } from './leg.ts'
 import type { Recorder } from './recorder.ts'
 import type { Stage } from './stage.ts'
@@ -36,6 +36,14 @@ export class Flow {
   unsent = 0
   /** The sender has closed its direction; the close was passed on when all was written. */
   ended = false
+  /** For the recording: retransmissions told so far, whether the receiver is told as stalled, and the last bytes sent, if kept. */
+  retransmissions = 0
+  toldStalled = false
+  last: Uint8Array | null = null
+  private lastStage: Stage | null = null
+  private lastGeneration = 0
+  private lastPlace = 0
+  private lastLength = 0
   private pinned: Pinned[] | null = null
   private readonly recorder: Recorder
 
@@ -55,6 +63,7 @@ export class Flow {
     const t = this.recorder.clock.now()
     this.bytes += n
     this.chunks++
+    if (this.last !== null || this.retransmissions > 0) this.forget()
     this.lastAt = t
     if (this.valve !== null && !this.valve.pass(n, buf)) {
       this.received(n, buf, t)
@@ -77,8 +86,26 @@ export class Flow {
     }
     const out = recorder.place(this.outLeg, n)
     if (recorder.accepting) recorder.stage.bytes.set(buf.length === n ? buf : buf.subarray(0, n), out)
+    this.lastStage = recorder.stage
+    this.lastGeneration = recorder.stage.generation
+    this.lastPlace = out
+    this.lastLength = n
     recorder.data(this.outLeg, this.dir, n, recorder.clock.now())
     return true
+  }
+
+  /** Takes a copy of the last bytes sent, if they are still where they were: they are being retransmitted. */
+  keepLast(): void {
+    const stage = this.lastStage
+    if (stage === null) return
+    if (stage.generation === this.lastGeneration)
+      this.last = Uint8Array.from(stage.bytes.subarray(this.lastPlace, this.lastPlace + this.lastLength))
+    this.lastStage = null
+  }
+
+  private forget(): void {
+    this.last = null
+    this.retransmissions = 0
   }
 
   /** Recorded as received, and not forwarded. */
@@ -107,10 +134,5 @@ export class Flow {
       else this.unsent += n
     }
     if (error == null && !this.from.destroyed) this.from.resume()
-  }
-
-  /** The receiver has acknowledged, in the recording, what it was sent: it answered, or a probe of its socket said so. */
-  acknowledge(t: number): void {
-    this.recorder.ack(this.inLeg, otherSide(this.dir), t)
   }
 }

@@ -123,6 +123,26 @@ export class Recorder {
     this.control(leg, dir, ACK, t, comment, window)
   }
 
+  /**
+   * The kernel has sent `bytes` unacknowledged bytes again. Their payload is `known` when it is at hand; otherwise the frame
+   * is cut behind its headers.
+   */
+  retransmission(leg: Leg, dir: Direction, bytes: number, known: Uint8Array | null, t: number, comment: string): void {
+    if (!this.accepting) return
+    const n = Math.min(bytes, MOST_RETRANSMITTED)
+    if (this.stage.used + frameRoom(n, true) > STAGE_BYTES) this.turn()
+    const payload = known !== null && known.length >= bytes ? known.subarray(known.length - bytes) : null
+    const at = payloadAt(this.stage, leg)
+    if (payload !== null) this.stage.bytes.set(payload.subarray(0, n), at)
+    else this.stage.bytes.fill(0, at, at + n)
+    const next = leg.next[dir]
+    leg.next[dir] = (next - bytes) | 0
+    const keep = payload === null ? leg.headerBytes : this.options.snaplen
+    writeFrame(this.stage, leg, dir, ACK | PSH, n, t, this.clock, keep, comment)
+    leg.next[dir] = next
+    this.counts[leg.interfaceId]!.frames++
+  }
+
   fin(leg: Leg, dir: Direction, t: number, comment: string): void {
     if (leg.closed[dir]) return
     leg.closed[dir] = true
@@ -236,6 +256,9 @@ export class Recorder {
     if (!this.failed) await this.options.sink!.end()
   }
 }
+
+/** Payload of a retransmitted segment: one of Ethernet's size. */
+const MOST_RETRANSMITTED = 1448
 
 /** Payload of the largest frame: an IPv4 packet has at most 65,535 bytes. A read is never larger, so it is one frame. */
 export const FRAME_PAYLOAD = 65_480

@@ -13,6 +13,7 @@ import { LINKTYPE_RAW } from './frames.ts'
 import { Recorder, type RecordingSink } from './recorder.ts'
 import { Relay, type RelayOwner, type Route, type Side } from './relay.ts'
 import { StreamSink } from './stream-sink.ts'
+import { Witness } from './witness.ts'
 
 export interface ProxyOptions {
   routes: readonly { listen: Address; upstream: Address }[]
@@ -57,6 +58,7 @@ export class RecordingProxy implements RelayOwner {
   private readonly servers: Server[] = []
   private readonly routes: Route[] = []
   private readonly relays = new Set<Relay>()
+  private readonly witness: Witness
   private accepted = 0
   private refused = 0
   private failedConnects = 0
@@ -85,6 +87,7 @@ export class RecordingProxy implements RelayOwner {
       onDropping: (dropping, dropped) => this.dropping(dropping, dropped),
       ...(options.onBlocks === undefined ? {} : { onBlocks: options.onBlocks }),
     })
+    this.witness = new Witness(this.recorder, this.relays)
   }
 
   /** Opens the recording, then the listeners. Rejects with MysqlconnError when one of them cannot be had. */
@@ -336,6 +339,7 @@ export class RecordingProxy implements RelayOwner {
     const cut = this.relays.size
     for (const r of [...this.relays]) r.abort('drain-deadline')
     await new Promise((done) => setImmediate(done))
+    this.witness.stop()
     await this.recorder.end()
     for (const r of this.routes) if (r.listen.kind === 'unix') await rm(r.listen.path, { force: true })
     this.gate.flush()

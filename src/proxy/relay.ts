@@ -146,7 +146,7 @@ export class Relay {
     recorder.established(
       this.backLeg,
       t,
-      note({ session: this.number, event: 'connected', us: Math.round((t - this.connectAt) / 1000) }),
+      note({ session: this.number, leg: 'back', event: 'connected', us: Math.round((t - this.connectAt) / 1000) }),
     )
     this.up.outLeg = this.backLeg
     this.down.inLeg = this.backLeg
@@ -159,7 +159,7 @@ export class Relay {
   }
 
   /** A side has sent FIN: it is passed on behind the bytes that were before it. */
-  private ended(flow: Flow, by: Side): void {
+  private ended(flow: Flow, by: 'client' | 'server'): void {
     const { recorder } = this.owner
     flow.ended = true
     const t = recorder.clock.now()
@@ -172,7 +172,7 @@ export class Relay {
   /** Our own FIN has gone out on a leg. */
   private finished(leg: Leg, dir: Direction): void {
     const { recorder } = this.owner
-    recorder.fin(leg, dir, recorder.clock.now(), this.passedNote('fin'))
+    recorder.fin(leg, dir, recorder.clock.now(), this.passedNote(dir === SERVER ? 'front' : 'back', 'fin'))
   }
 
   private failed(by: 'client' | 'server', e: NodeJS.ErrnoException): void {
@@ -204,7 +204,13 @@ export class Relay {
     const leg = by === 'client' ? this.backLeg : this.frontLeg
     if (other === null || other.destroyed) return
     abort(other)
-    if (leg !== null) recorder.rst(leg, by === 'client' ? CLIENT : SERVER, recorder.clock.now(), this.passedNote('rst'))
+    if (leg !== null)
+      recorder.rst(
+        leg,
+        by === 'client' ? CLIENT : SERVER,
+        recorder.clock.now(),
+        this.passedNote(by === 'client' ? 'back' : 'front', 'rst'),
+      )
   }
 
   private connectFailed(e: NodeJS.ErrnoException, errno: string): void {
@@ -237,9 +243,9 @@ export class Relay {
     this.first ??= { by: 'proxy', how: 'rst', errno: '', at: recorder.clock.now() }
     const t = recorder.clock.now()
     abort(this.client)
-    recorder.rst(this.frontLeg, SERVER, t, this.passedNote('rst'))
+    recorder.rst(this.frontLeg, SERVER, t, this.passedNote('front', 'rst'))
     if (this.server !== null) abort(this.server)
-    if (this.backLeg?.opened) recorder.rst(this.backLeg, CLIENT, t, this.passedNote('rst'))
+    if (this.backLeg?.opened) recorder.rst(this.backLeg, CLIENT, t, this.passedNote('back', 'rst'))
   }
 
   /** Whether nothing is outstanding as far as bytes tell: the server spoke last, and all of it was delivered. */
@@ -257,15 +263,24 @@ export class Relay {
     this.owner.closed(this)
   }
 
-  private closeNote(by: Side, how: string, errno: string): string {
-    const own = this.first?.by === by
-    return note({ session: this.number, event: 'close', by, first: own ? 'yes' : 'no', how, errno })
+  private closeNote(by: 'client' | 'server', how: string, errno: string): string {
+    const own = this.first === null || this.first.by === by
+    return note({
+      session: this.number,
+      leg: by === 'client' ? 'front' : 'back',
+      event: 'close',
+      by,
+      first: own ? 'yes' : 'no',
+      how,
+      errno,
+    })
   }
 
-  private passedNote(how: string): string {
+  private passedNote(leg: 'front' | 'back', how: string): string {
     const first = this.first
     return note({
       session: this.number,
+      leg,
       event: 'close',
       by: 'proxy',
       how,

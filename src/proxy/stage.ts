@@ -14,6 +14,8 @@ export class Stage {
   readonly words: Uint16Array
   used = 0
   pins = 0
+  /** Counts the uses of its memory. */
+  generation = 0
   /** Frames in it, and the clock of the first one. */
   frames = 0
   firstAt = 0
@@ -28,6 +30,7 @@ export class Stage {
   reset(): this {
     this.used = 0
     this.frames = 0
+    this.generation++
     return this
   }
 }

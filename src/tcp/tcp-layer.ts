@@ -265,6 +265,7 @@ export class TcpLayer implements SegmentSink {
 
   private careful(conn: Connection, dir: Direction, me: Half, peer: Half, s: SegmentView): void {
     const flags = s.flags
+    if (s.comment !== '') conn.observer?.comment(s.comment, s.frame)
     if ((flags & RST) !== 0) {
       this.reset(conn, dir, me, peer, s)
       return

@@ -18,6 +18,7 @@ import {
   silenceEvidence,
 } from '../describe.ts'
 import type { Fleet } from '../fleet.ts'
+import { sawCloseItself } from '../recorded-legs.ts'
 import { type Culprit, defineRule, type RuleContext, type RuleEvidence, type Verdict } from '../rule.ts'
 
 /** A proxy that closes its own server leg this soon after sending a command did not wait for an answer. */
@@ -254,7 +255,8 @@ function verdict(s: Session, cut: Cut, ctx: RuleContext): Verdict {
     cause: `${culprit.role} ${culprit.address} ${root.session === s ? cut.how : 'outstanding'} ${root.first.how} ${serverError?.code ?? ''}`,
     // A validation ping that meets a closed connection loses nothing; a replica asks again from where it was.
     severity: lost.name === 'COM_PING' || STREAMS.has(lost.op) ? 'warning' : 'error',
-    confidence: cut.confidence,
+    // A recording proxy has seen on its own socket who closed first.
+    confidence: sawCloseItself(root.session) ? 'certain' : cut.confidence,
     culprit,
     title: (all) => title(all, culprit, howOf(all, cut.how), serverError, ctx.fleet),
     detail: { how: cut.how, close: root.first.how, serverError: serverError?.code ?? null },
