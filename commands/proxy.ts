@@ -91,6 +91,45 @@ export default class ProxyCommand extends BaseCommand {
       helpValue: 'SIZE',
       helpGroup: 'RECORDING',
     }),
+    keep: Flags.string({
+      summary:
+        'Hold this much of the past back in memory and write it, with what follows for as long, only when something is found.',
+      helpValue: 'TIME',
+      dependsOn: ['record'],
+      helpGroup: 'RECORDING',
+    }),
+    'keep-memory': Flags.string({
+      summary: 'Memory for what is held back.',
+      default: '256MB',
+      helpValue: 'SIZE',
+      helpGroup: 'RECORDING',
+    }),
+    'record-on': Flags.string({
+      summary: 'What --keep waits for: any finding but those of severity info, or those of a severity or a graver one.',
+      options: ['finding', 'error', 'warning', 'info'],
+      dependsOn: ['keep'],
+      helpValue: 'finding|error|warning|info',
+      helpGroup: 'RECORDING',
+    }),
+    live: Flags.boolean({
+      summary: 'Judge the traffic while it passes and tell findings on stderr.',
+      default: true,
+      allowNo: true,
+      helpGroup: 'OUTPUT',
+    }),
+    'on-finding': Flags.string({
+      summary:
+        'Run this program (with arguments, separated by spaces; no shell) with each finding as JSON on its standard input.',
+      helpValue: 'CMD',
+      helpGroup: 'OUTPUT',
+    }),
+    'status-port': Flags.integer({
+      summary: 'Serve /healthz and /metrics (Prometheus) on this port of loopback.',
+      min: 0,
+      max: 65_535,
+      helpValue: 'PORT',
+      helpGroup: 'OUTPUT',
+    }),
     log: Flags.string({
       summary: 'How events are told on stderr.',
       options: ['text', 'json'],
@@ -112,6 +151,12 @@ export default class ProxyCommand extends BaseCommand {
       snaplen: flags.snaplen,
       flush: flags.flush,
       buffer: flags.buffer,
+      ...(flags.keep === undefined ? {} : { keep: flags.keep }),
+      keepMemory: flags['keep-memory'],
+      ...(flags['record-on'] === undefined ? {} : { recordOn: flags['record-on'] as 'finding' }),
+      live: flags.live,
+      ...(flags['on-finding'] === undefined ? {} : { onFinding: flags['on-finding'] }),
+      ...(flags['status-port'] === undefined ? {} : { statusPort: flags['status-port'] }),
       maxConnections: flags['max-connections'],
       connectTimeout: flags['connect-timeout'],
       onEvent: (e) => log.event(e),

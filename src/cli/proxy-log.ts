@@ -12,7 +12,7 @@ export interface LoggedEvent {
 
 export interface StatusNumbers {
   open: number
-  queriesPerSecond: number | null
+  requestsPerSecond: number
   bytesPerSecond: number
   findings: number | null
   recorded: number
@@ -55,10 +55,9 @@ export class ProxyLog {
 
 const MARK = { info: '', warning: 'warning: ', error: 'ERROR: ' } as const
 
-/** `12 connections  840 queries/s  1.2 MB/s  2 findings  recorded 48 MB`. */
+/** `12 connections  840 requests/s  1.2 MB/s  2 findings  recorded 48 MB`. */
 export function statusText(s: StatusNumbers): string {
-  const parts = [count(s.open, 'connection')]
-  if (s.queriesPerSecond !== null) parts.push(`${Math.round(s.queriesPerSecond)} queries/s`)
+  const parts = [count(s.open, 'connection'), `${Math.round(s.requestsPerSecond)} requests/s`]
   parts.push(`${bytes(Math.round(s.bytesPerSecond))}/s`)
   if (s.findings !== null) parts.push(count(s.findings, 'finding'))
   if (s.recording === 'failed') parts.push('RECORDING STOPPED')

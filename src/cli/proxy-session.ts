@@ -22,7 +22,7 @@ export interface Totals {
   lag: number
   dropped: number
   recording: StatusNumbers['recording']
-  queries: number | null
+  requests: number
   findings: number | null
 }
 
@@ -32,7 +32,7 @@ export class ProxySession {
   private readonly proxy: Drainable
   private readonly log: ProxyLog
   private readonly deadline: string
-  private before: { at: number; bytes: number; queries: number } | null = null
+  private before: { at: number; bytes: number; requests: number } | null = null
 
   constructor(proxy: Drainable, log: ProxyLog, deadline: string) {
     this.proxy = proxy
@@ -79,10 +79,10 @@ export class ProxySession {
     const seconds = before === null ? 1 : Math.max(0.001, (now - before.at) / 1000)
     this.log.status({
       ...t,
-      queriesPerSecond: t.queries === null ? null : Math.max(0, (t.queries - (before?.queries ?? 0)) / seconds),
+      requestsPerSecond: Math.max(0, (t.requests - (before?.requests ?? 0)) / seconds),
       bytesPerSecond: (sum - (before?.bytes ?? 0)) / seconds,
     })
-    this.before = { at: now, bytes: sum, queries: t.queries ?? 0 }
+    this.before = { at: now, bytes: sum, requests: t.requests }
   }
 
   private summary(cut: number): void {
@@ -94,6 +94,7 @@ export class ProxySession {
     if (t.connectFailed > 0) parts.push(`${t.connectFailed} could not reach the upstream`)
     if (t.broken > 0) parts.push(`${t.broken} ended abruptly`)
     if (t.refused > 0) parts.push(`${t.refused} turned away`)
+    if (t.findings !== null) parts.push(count(t.findings, 'finding'))
     if (cut > 0) parts.push(`${cut} cut short at the deadline`)
     if (t.recording === 'failed') parts.push('the recording stopped early')
     else if (t.recorded > 0) parts.push(`${bytes(t.recorded)} recorded`)

@@ -56,6 +56,11 @@ export class FileSink implements RecordingSink {
     await this.file!.write(blocks)
   }
 
+  /** Closes the file; more blocks begin the next one. */
+  async pause(): Promise<void> {
+    await this.finish(this.options.gzip)
+  }
+
   async end(): Promise<void> {
     await this.finish(false)
     await this.compressing

@@ -30,8 +30,10 @@ export class Flow {
   outLeg!: Leg
   valve: Valve | null = null
   bytes = 0
-  chunks = 0
+  /** Times that this side spoke after the other had. */
+  turns = 0
   lastAt: number
+  other!: Flow
   /** Bytes handed to the socket and never taken by the kernel. */
   unsent = 0
   /** The sender has closed its direction; the close was passed on when all was written. */
@@ -62,7 +64,7 @@ export class Flow {
   readonly onRead = (n: number, buf: Uint8Array): boolean => {
     const t = this.recorder.clock.now()
     this.bytes += n
-    this.chunks++
+    if (this.other.lastAt >= this.lastAt) this.turns++
     if (this.last !== null || this.retransmissions > 0) this.forget()
     this.lastAt = t
     if (this.valve !== null && !this.valve.pass(n, buf)) {
@@ -74,16 +76,19 @@ export class Flow {
     const { stage } = recorder
     stage.bytes.set(buf.length === n ? buf : buf.subarray(0, n), at)
     to.write(stage.bytes.subarray(at, at + n), this.onWritten)
-    const pending = to.writableLength > 0
-    const kept = recorder.data(this.inLeg, this.dir, n, t)
-    if (pending) {
+    if (to.writableLength > 0) {
       stage.pins++
       this.pinned ??= []
       this.pinned.push({ stage, at, n })
-      // Not in the recording: the next frame would be written over it.
-      if (!kept) recorder.turn()
+      if (recorder.keepsWhole(this.inLeg, n)) recorder.data(this.inLeg, this.dir, n, t)
+      else {
+        // The bytes are still needed where they are, and the next frame would be written over them.
+        recorder.turn()
+        recorder.copyData(this.inLeg, this.dir, buf, 0, n, t)
+      }
       return false
     }
+    recorder.data(this.inLeg, this.dir, n, t)
     const out = recorder.place(this.outLeg, n)
     if (recorder.accepting) recorder.stage.bytes.set(buf.length === n ? buf : buf.subarray(0, n), out)
     this.lastStage = recorder.stage

@@ -43,8 +43,8 @@ export function payloadAt(stage: Stage, leg: Leg): number {
 }
 
 /**
- * Completes the frame whose payload of n bytes stands at `payloadAt`. The leg's numbers move on. Returns the frame's captured bytes;
- * `keep` is the snapshot length, 0 for no limit.
+ * Completes the frame whose payload of n bytes stands at `payloadAt`. The leg's numbers move on. `keep`
+ * is the snapshot length, 0 for no limit.
  */
 export function writeFrame(
   stage: Stage,
@@ -57,7 +57,7 @@ export function writeFrame(
   keep: number,
   comment: string,
   window = WINDOW,
-): number {
+): void {
   const { view, bytes } = stage
   const other = (1 - dir) as Direction
   const start = stage.used
@@ -123,7 +123,6 @@ export function writeFrame(
   stage.lastAt = t
   stage.used += length
   stage.frames++
-  return captured
 }
 
 /** The sum does not hang on the byte order (RFC 1071 2 B), so it is taken over whole words as they lie in memory. */

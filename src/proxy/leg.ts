@@ -29,6 +29,7 @@ export class Leg {
   private readonly ids: [number, number] = [0, 0]
   /** Whether each side has sent FIN or RST. */
   readonly closed: [boolean, boolean] = [false, false]
+  readonly fins: [boolean, boolean] = [false, false]
   opened = false
 
   constructor(interfaceId: number, client: Endpoint, server: Endpoint) {

@@ -90,9 +90,15 @@ export class Recorder {
     return payloadAt(this.stage, leg)
   }
 
-  /** The n bytes at `place` were sent by `dir` at t. False when they were left out and their memory will be used again. */
-  data(leg: Leg, dir: Direction, n: number, t: number): boolean {
-    return this.frame(leg, dir, ACK | PSH, n, t, '')
+  /** Whether the frame of n bytes would be recorded with all of them: if not, their memory will be used again at once. */
+  keepsWhole(leg: Leg, n: number): boolean {
+    const { snaplen } = this.options
+    return this.accepting && (snaplen === 0 || n + leg.headerBytes <= snaplen)
+  }
+
+  /** The n bytes at `place` were sent by `dir` at t. */
+  data(leg: Leg, dir: Direction, n: number, t: number): void {
+    this.frame(leg, dir, ACK | PSH, n, t, '')
   }
 
   /** The same for bytes that lie elsewhere. */
@@ -146,7 +152,16 @@ export class Recorder {
   fin(leg: Leg, dir: Direction, t: number, comment: string): void {
     if (leg.closed[dir]) return
     leg.closed[dir] = true
+    leg.fins[dir] = true
     this.control(leg, dir, FIN | ACK, t, comment)
+  }
+
+  /** Both sides have sent FIN: acknowledges what is not acknowledged yet. */
+  lastAcks(leg: Leg): void {
+    if (!leg.fins[CLIENT] || !leg.fins[SERVER]) return
+    const t = this.clock.now()
+    this.ack(leg, CLIENT, t)
+    this.ack(leg, SERVER, t)
   }
 
   rst(leg: Leg, dir: Direction, t: number, comment: string): void {
@@ -161,15 +176,7 @@ export class Recorder {
     this.frame(leg, dir, flags, 0, t, comment, window)
   }
 
-  private frame(
-    leg: Leg,
-    dir: Direction,
-    flags: number,
-    n: number,
-    t: number,
-    comment: string,
-    window?: number,
-  ): boolean {
+  private frame(leg: Leg, dir: Direction, flags: number, n: number, t: number, comment: string, window?: number): void {
     const count = this.counts[leg.interfaceId]!
     if (this.failed || this.dropping) {
       // The numbers go on, so that the hole shows as one.
@@ -178,11 +185,10 @@ export class Recorder {
         count.dropped++
         this.dropped++
       }
-      return false
+      return
     }
-    const captured = writeFrame(this.stage, leg, dir, flags, n, t, this.clock, this.options.snaplen, comment, window)
+    writeFrame(this.stage, leg, dir, flags, n, t, this.clock, this.options.snaplen, comment, window)
     count.frames++
-    return captured === n + leg.headerBytes
   }
 
   /** A block of another kind (secrets, statistics) between the frames. Larger than a stage it is left out. */
@@ -197,6 +203,14 @@ export class Recorder {
   flush(): void {
     this.clock.adjust()
     if (this.stage.used > 0) this.turn()
+  }
+
+  /** Hands something to the sink even when there is nothing: it has been told to write what it holds. */
+  poke(): void {
+    this.flush()
+    if (this.failed || this.queue.length > 0) return
+    this.queue.push({ stage: this.pool.take(), facts: { frames: 0, firstAt: 0, lastAt: 0 } })
+    this.writing ??= this.pump()
   }
 
   /** The current stage is full, old, or holds bytes beyond its frames that a write still needs. */
@@ -248,11 +262,16 @@ export class Recorder {
     void this.options.sink!.end().catch(() => {})
   }
 
+  /** Resolves when everything so far has reached the sink. */
+  async written(): Promise<void> {
+    this.turn()
+    while (this.writing !== null) await this.writing
+  }
+
   /** Writes what is left and closes the sink. */
   async end(): Promise<void> {
     clearInterval(this.timer)
-    this.turn()
-    while (this.writing !== null) await this.writing
+    await this.written()
     if (!this.failed) await this.options.sink!.end()
   }
 }

@@ -13,6 +13,7 @@ import { LINKTYPE_RAW } from './frames.ts'
 import { Recorder, type RecordingSink } from './recorder.ts'
 import { Relay, type RelayOwner, type Route, type Side } from './relay.ts'
 import { StreamSink } from './stream-sink.ts'
+import { TriggerSink } from './trigger-sink.ts'
 import { Witness } from './witness.ts'
 
 export interface ProxyOptions {
@@ -21,6 +22,8 @@ export interface ProxyOptions {
   record: string | null
   ring: { files: number; bytes: number; seconds: number } | null
   gzip: boolean
+  /** Hold the last milliseconds back, in at most so many bytes, until `trigger`; null: record at once. */
+  keep: { ms: number; bytes: number } | null
   snaplen: number
   flushMs: number
   queueBytes: number
@@ -44,9 +47,8 @@ export interface ProxyTotals {
   lag: number
   dropped: number
   recording: 'on' | 'off' | 'failed' | 'waiting'
-  /** Commands seen and findings made by the live analysis, null without one. */
-  queries: number | null
-  findings: number | null
+  /** Times that a client spoke after its server had: commands, where they are not pipelined. */
+  requests: number
 }
 
 export class RecordingProxy implements RelayOwner {
@@ -55,6 +57,7 @@ export class RecordingProxy implements RelayOwner {
   private readonly gate: EventGate
   private readonly clock = new Clock()
   private readonly sink: RecordingSink | null
+  private held: TriggerSink | null = null
   private readonly servers: Server[] = []
   private readonly routes: Route[] = []
   private readonly relays = new Set<Relay>()
@@ -65,8 +68,9 @@ export class RecordingProxy implements RelayOwner {
   private broken = 0
   private bytesUp = 0
   private bytesDown = 0
+  private requests = 0
   private draining = false
-  private recordingFailed = false
+  private recordingFailed: NodeJS.ErrnoException | null = null
   private emptied: (() => void) | null = null
 
   constructor(options: ProxyOptions) {
@@ -104,7 +108,7 @@ export class RecordingProxy implements RelayOwner {
   }
 
   private makeSink(): RecordingSink | null {
-    const { record, ring, gzip } = this.options
+    const { record, ring, gzip, keep } = this.options
     if (record === null) return this.options.onBlocks === undefined ? null : DISCARD
     if (record === '-')
       return new StreamSink(
@@ -112,9 +116,9 @@ export class RecordingProxy implements RelayOwner {
         () => this.head(),
         () => this.tail(),
       )
-    return new FileSink({
+    const file = new FileSink({
       path: record,
-      ring,
+      ring: ring ?? (keep === null ? null : TRIGGER_RING),
       gzip,
       head: () => this.head(),
       tail: () => this.tail(),
@@ -122,6 +126,15 @@ export class RecordingProxy implements RelayOwner {
       onFile: (what, path) =>
         this.gate.send(event('info', `recording-${what}`, `recording ${path}: ${what}`, { path })),
     })
+    if (keep === null) return file
+    this.held = new TriggerSink({
+      keepMs: keep.ms,
+      keepBytes: keep.bytes,
+      nowMs: () => performance.now(),
+      open: async () => ({ write: (blocks, about) => file.write(blocks, about), end: () => file.pause() }),
+      finished: () => file.end(),
+    })
+    return this.held
   }
 
   /** Section header and interfaces: what every file of the recording begins with. */
@@ -166,12 +179,18 @@ export class RecordingProxy implements RelayOwner {
           nanoseconds,
           received: c.frames + c.dropped,
           interfaceDrops: c.dropped,
-          ...(c.dropped > 0
-            ? { comment: `${c.dropped} frames left out: the recording could not be written as fast as they came` }
-            : {}),
+          ...this.missing(c.dropped),
         }),
       ),
     )
+  }
+
+  /** What the file does not hold, in words. */
+  private missing(dropped: number): { comment?: string } {
+    const why: string[] = []
+    if (dropped > 0) why.push(`${dropped} frames left out: they came faster than they could be written`)
+    if (this.recordingFailed !== null) why.push(`the recording stopped here: ${this.recordingFailed.message}`)
+    return why.length === 0 ? {} : { comment: why.join('; ') }
   }
 
   private async listen(route: Route): Promise<void> {
@@ -233,6 +252,7 @@ export class RecordingProxy implements RelayOwner {
 
   closed(relay: Relay): void {
     this.relays.delete(relay)
+    this.requests += relay.requests
     this.bytesUp += relay.up.bytes
     this.bytesDown += relay.down.bytes
     if (this.relays.size === 0) this.emptied?.()
@@ -264,7 +284,7 @@ export class RecordingProxy implements RelayOwner {
   // ---- recording
 
   private recordingEnded(e: NodeJS.ErrnoException): void {
-    this.recordingFailed = true
+    this.recordingFailed = e
     this.gate.send(
       event('error', 'recording-stopped', `RECORDING STOPPED: ${e.message}. Traffic goes on.`, { errno: e.code ?? '' }),
     )
@@ -288,8 +308,9 @@ export class RecordingProxy implements RelayOwner {
   }
 
   totals(): ProxyTotals {
-    let { bytesUp, bytesDown } = this
+    let { bytesUp, bytesDown, requests } = this
     for (const r of this.relays) {
+      requests += r.requests
       bytesUp += r.up.bytes
       bytesDown += r.down.bytes
     }
@@ -301,13 +322,30 @@ export class RecordingProxy implements RelayOwner {
       broken: this.broken,
       bytesUp,
       bytesDown,
-      recorded: this.recorder.bytesWritten,
+      recorded: this.waiting ? this.held!.bytes : this.recorder.bytesWritten,
       lag: this.recorder.lagBytes,
       dropped: this.recorder.dropped,
-      recording: this.recordingFailed ? 'failed' : this.options.record === null ? 'off' : 'on',
-      queries: null,
-      findings: null,
+      recording: this.recordingState(),
+      requests,
     }
+  }
+
+  private recordingState(): ProxyTotals['recording'] {
+    if (this.recordingFailed !== null) return 'failed'
+    if (this.options.record === null) return 'off'
+    return this.waiting ? 'waiting' : 'on'
+  }
+
+  /** Trigger mode, and nothing has happened. */
+  private get waiting(): boolean {
+    return this.held !== null && !this.held.writing
+  }
+
+  /** Something was found: what was held back is written, and what follows. */
+  trigger(): void {
+    if (this.held === null) return
+    this.held.trigger()
+    this.recorder.poke()
   }
 
   // ---- the end
@@ -316,7 +354,7 @@ export class RecordingProxy implements RelayOwner {
    * Stops listening and waits for connections to end: those on which nothing is outstanding are closed, the others when their answer
    * has come, and at the deadline what is left. Resolves with the number that was cut short.
    */
-  async drain(deadlineMs: number): Promise<number> {
+  async drain(deadlineMs: number, judged?: () => Promise<void> | undefined): Promise<number> {
     this.draining = true
     for (const s of this.servers) s.close()
     const until = performance.now() + deadlineMs
@@ -340,6 +378,9 @@ export class RecordingProxy implements RelayOwner {
     for (const r of [...this.relays]) r.abort('drain-deadline')
     await new Promise((done) => setImmediate(done))
     this.witness.stop()
+    await this.recorder.written()
+    // The last findings may still want what is held back.
+    await judged?.()
     await this.recorder.end()
     for (const r of this.routes) if (r.listen.kind === 'unix') await rm(r.listen.path, { force: true })
     this.gate.flush()
@@ -349,6 +390,9 @@ export class RecordingProxy implements RelayOwner {
 
 /** A connection whose last answer is this old has nothing outstanding. */
 const QUIET_NS = 100e6
+
+/** What is kept of triggered recordings unless --ring says otherwise: it may run for days. */
+const TRIGGER_RING = { files: 20, bytes: 200e6, seconds: 0 }
 
 const DISCARD: RecordingSink = { write: async () => {}, end: async () => {} }
 

@@ -71,6 +71,8 @@ export class Relay {
     this.up = new Flow(CLIENT, recorder)
     this.down = new Flow(SERVER, recorder)
     const [from, at] = endpoints(accepted, number, route.listen)
+    this.up.other = this.down
+    this.down.other = this.up
     this.client = adopt(accepted, this.up.onRead)
     this.up.from = this.client
     this.down.to = this.client
@@ -82,7 +84,7 @@ export class Relay {
     this.client.on('end', () => this.ended(this.up, 'client'))
     this.client.on('finish', () => this.finished(this.frontLeg, SERVER))
     this.client.on('error', (e) => this.failed('client', e))
-    this.client.on('close', () => this.gone())
+    this.client.on('close', () => this.gone(this.frontLeg))
     this.connect()
   }
 
@@ -105,7 +107,7 @@ export class Relay {
       if (this.backLeg !== null) this.finished(this.backLeg, CLIENT)
     })
     server.on('error', (e) => this.failed('server', e))
-    server.on('close', () => this.gone())
+    server.on('close', () => this.gone(this.backLeg))
     if (this.route.connectTimeoutMs > 0) {
       this.connectTimer = setTimeout(() => {
         server.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' }))
@@ -253,7 +255,14 @@ export class Relay {
     return !this.up.blocked && !this.down.blocked && this.down.lastAt >= this.up.lastAt
   }
 
-  private gone(): void {
+  /** Times that the client spoke after the server had. */
+  get requests(): number {
+    return this.up.turns
+  }
+
+  private gone(leg: Leg | null): void {
+    // Closed in order: the last FIN is the kernel's to deliver, and taken as acknowledged.
+    if (leg !== null) this.owner.recorder.lastAcks(leg)
     if (--this.open > 0) {
       // One side is wholly gone without a word to the other (destroyed by us, or both directions ended).
       if (this.client.destroyed && this.server !== null && !this.server.destroyed && this.server.connecting)

@@ -1,8 +1,9 @@
 /** What tests of the proxy share: a proxy in this process, simple servers behind it, and its recording read back. */
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer, type NetConnectOpts, type Server, type Socket } from 'node:net'
+import { connect, createServer, type NetConnectOpts, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
@@ -93,6 +94,76 @@ export function drainOf(s: Socket): { bytes: () => Buffer; ended: () => boolean;
     error = e.code ?? e.message
   })
   return { bytes: () => Buffer.concat(chunks), ended: () => ended, error: () => error }
+}
+
+/** A server that speaks enough MySQL: greeting, OK to any login, OK to any command; it resets at a query that holds `resetOn`. */
+export function mysqlServer(how: { resetOn?: string; finOn?: string } = {}): Promise<{ port: number; server: Server }> {
+  let id = 100
+  return serverOf((s) => {
+    const scramble = randomBytes(20).map((b) => (b % 90) + 33)
+    s.write(packet(0, greeting(++id, scramble)))
+    let phase = 0
+    s.on('data', (d: Buffer) => {
+      if (phase++ === 0) s.write(packet(2, OK))
+      else if (how.resetOn !== undefined && d.includes(how.resetOn)) s.resetAndDestroy()
+      else if (how.finOn !== undefined && d.includes(how.finOn)) s.end()
+      else if (d[4] === 1) s.end()
+      else s.write(packet(1, OK))
+    })
+    s.on('end', () => s.end())
+  })
+}
+
+const OK = Buffer.from([0, 0, 0, 2, 0, 0, 0])
+
+export function packet(sequence: number, payload: Uint8Array): Buffer {
+  const head = Buffer.alloc(4)
+  head.writeUIntLE(payload.length, 0, 3)
+  head[3] = sequence
+  return Buffer.concat([head, payload])
+}
+
+function greeting(id: number, scramble: Uint8Array): Buffer {
+  const fixed = Buffer.alloc(4)
+  fixed.writeUInt32LE(id)
+  return Buffer.concat([
+    Buffer.from('\x0a8.4.3\0', 'latin1'),
+    fixed,
+    scramble.subarray(0, 8),
+    Buffer.from([0, 0xff, 0xf7, 0xff, 2, 0, 0xff, 0x81, 21]),
+    Buffer.alloc(10),
+    scramble.subarray(8),
+    Buffer.from('\0mysql_native_password\0', 'latin1'),
+  ])
+}
+
+/** A client session: login, queries, COM_QUIT; rejects when it is cut. */
+export async function talk(port: number, queries: number, text = 'SELECT 1'): Promise<void> {
+  const s = connect(to(port))
+  const login = Buffer.concat([
+    Buffer.from([0x05, 0xa2, 0x0a, 0, 0, 0, 0, 1, 45]),
+    Buffer.alloc(23),
+    Buffer.from('app\0\0', 'latin1'),
+    Buffer.from('mysql_native_password\0', 'latin1'),
+  ])
+  const next = (): Promise<Buffer> =>
+    new Promise((done, failed) => {
+      s.once('data', done)
+      s.once('error', failed)
+      s.once('end', () => failed(new Error('end')))
+    })
+  s.on('error', () => {})
+  await next()
+  s.write(packet(1, login))
+  await next()
+  for (let i = 0; i < queries; i++) {
+    s.write(packet(0, Buffer.from(`\x03${text}`, 'latin1')))
+    await next()
+  }
+  const ended = new Promise((r) => s.once('close', r))
+  s.end(packet(0, Buffer.from([1])))
+  s.resume()
+  await ended
 }
 
 export interface RealServer {

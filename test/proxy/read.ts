@@ -6,6 +6,7 @@ import { tcpChecksumOk } from '../../src/packet/checksum.ts'
 
 export interface Frame {
   at: number
+  unixMs: number
   interfaceId: number
   src: number
   dst: number
@@ -27,8 +28,9 @@ const LETTERS = ['F', 'S', 'R', 'P', 'A']
 export function frames(bytes: Uint8Array, anomalies = new AnomalyLog()): Frame[] {
   const out: Frame[] = []
   const servers = new Map<string, number>()
+  const epoch = new Epoch()
   const reader = new PcapngReader({
-    epoch: new Epoch(),
+    epoch,
     anomalies,
     sink: {
       packet: (p) => {
@@ -43,6 +45,7 @@ export function frames(bytes: Uint8Array, anomalies = new AnomalyLog()): Frame[]
         const serverPort = servers.get(key) ?? Math.min(src, dst)
         out.push({
           at: p.at,
+          unixMs: epoch.unixSeconds * 1000 + p.at / 1e6,
           interfaceId: p.interfaceId,
           src,
           dst,
