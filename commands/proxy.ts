@@ -55,6 +55,50 @@ export default class ProxyCommand extends BaseCommand {
       helpValue: 'TIME',
       helpGroup: 'TRAFFIC',
     }),
+    'tls-cert': Flags.string({
+      summary:
+        'End TLS: certificate (PEM, with its chain) towards clients. Without it TLS passes through untouched and unreadable.',
+      helpValue: 'FILE',
+      dependsOn: ['tls-key'],
+      helpGroup: 'TLS',
+    }),
+    'tls-key': Flags.string({
+      summary: 'Its private key (PEM).',
+      helpValue: 'FILE',
+      dependsOn: ['tls-cert'],
+      helpGroup: 'TLS',
+    }),
+    'upstream-tls': Flags.string({
+      summary:
+        'How the server is checked when TLS is ended here: certificate and name, certificate only, or not at all. Default verify-full. off is refused: it would show passwords.',
+      options: ['verify-full', 'verify-ca', 'required', 'off'],
+      helpValue: 'verify-full|verify-ca|required',
+      helpGroup: 'TLS',
+    }),
+    'upstream-ca': Flags.string({
+      summary:
+        'CA certificates (PEM) that the server’s certificate is checked against; those of the system if not given.',
+      helpValue: 'FILE',
+      helpGroup: 'TLS',
+    }),
+    'upstream-cert': Flags.string({
+      summary: 'Client certificate (PEM) for the server.',
+      helpValue: 'FILE',
+      dependsOn: ['upstream-key'],
+      helpGroup: 'TLS',
+    }),
+    'upstream-key': Flags.string({
+      summary: 'Its private key (PEM).',
+      helpValue: 'FILE',
+      dependsOn: ['upstream-cert'],
+      helpGroup: 'TLS',
+    }),
+    'record-secrets': Flags.boolean({
+      summary:
+        'Write the secrets of TLS that is ended here into the recording, so that Wireshark and analyze can read it: whoever has the file can read the passwords in it.',
+      dependsOn: ['record', 'tls-cert'],
+      helpGroup: 'TLS',
+    }),
     record: Flags.string({
       summary:
         'Record to this file (pcapng, mode 0600); - is stdout. A file that exists is never overwritten: the next free name is taken.',
@@ -145,17 +189,24 @@ export default class ProxyCommand extends BaseCommand {
     const proxy = await startProxy({
       listen: flags.listen,
       upstream: flags.upstream,
-      ...(flags.record === undefined ? {} : { record: flags.record }),
-      ...(flags.ring === undefined ? {} : { ring: flags.ring }),
+      ...text('record', flags.record),
+      ...text('ring', flags.ring),
       gzip: flags.gzip,
       snaplen: flags.snaplen,
       flush: flags.flush,
       buffer: flags.buffer,
-      ...(flags.keep === undefined ? {} : { keep: flags.keep }),
+      ...text('keep', flags.keep),
+      ...text('tlsCert', flags['tls-cert']),
+      ...text('tlsKey', flags['tls-key']),
+      ...text('upstreamTls', flags['upstream-tls']),
+      ...text('upstreamCa', flags['upstream-ca']),
+      ...text('upstreamCert', flags['upstream-cert']),
+      ...text('upstreamKey', flags['upstream-key']),
+      recordSecrets: flags['record-secrets'],
       keepMemory: flags['keep-memory'],
       ...(flags['record-on'] === undefined ? {} : { recordOn: flags['record-on'] as 'finding' }),
       live: flags.live,
-      ...(flags['on-finding'] === undefined ? {} : { onFinding: flags['on-finding'] }),
+      ...text('onFinding', flags['on-finding']),
       ...(flags['status-port'] === undefined ? {} : { statusPort: flags['status-port'] }),
       maxConnections: flags['max-connections'],
       connectTimeout: flags['connect-timeout'],
@@ -166,3 +217,7 @@ export default class ProxyCommand extends BaseCommand {
     if (code !== 0) this.exit(code)
   }
 }
+
+/** A setting that is absent when its flag is. */
+const text = <K extends string>(key: K, value: string | undefined): { [P in K]?: string } =>
+  value === undefined ? {} : ({ [key]: value } as { [P in K]?: string })

@@ -11,10 +11,11 @@ import { FindingCommand } from './proxy/on-finding.ts'
 import { type ProxyTotals, RecordingProxy } from './proxy/recording-proxy.ts'
 import { parseDuration, parseRing, parseRoutes, parseSize } from './proxy/settings.ts'
 import { type Metric, startStatus } from './proxy/status-server.ts'
+import { type TlsSettings, tlsOptions } from './proxy/tls-settings.ts'
 import type { Severity } from './report/model.ts'
 import { VERSION } from './version.ts'
 
-export interface ProxySettings {
+export interface ProxySettings extends TlsSettings {
   /** `[HOST:]PORT` or `unix:PATH`; the host is loopback when it is missing. */
   listen: readonly string[]
   upstream: readonly string[]
@@ -36,6 +37,8 @@ export interface ProxySettings {
   onFinding?: string
   /** Findings while it runs; on unless false. */
   live?: boolean
+  /** Write the secrets of TLS that is ended here into the recording (Decryption Secrets Blocks). */
+  recordSecrets?: boolean
   maxConnections?: number
   connectTimeout?: string
   /** Port on loopback for /healthz and /metrics. */
@@ -64,6 +67,9 @@ export async function startProxy(settings: ProxySettings): Promise<RunningProxy>
   const onEvent = settings.onEvent ?? (() => {})
   const routes = parseRoutes(settings.listen, settings.upstream)
   const keep = keepOf(settings)
+  const tls = tlsOptions(settings)
+  if (settings.recordSecrets === true && (tls === null || settings.record === undefined))
+    throw new MysqlconnError('E_USAGE', '--record-secrets needs --record, --tls-cert and --tls-key')
   const least = RANK[settings.recordOn === undefined || settings.recordOn === 'finding' ? 'warning' : settings.recordOn]
   const command =
     settings.onFinding === undefined
@@ -92,7 +98,14 @@ export async function startProxy(settings: ProxySettings): Promise<RunningProxy>
     maxConnections: settings.maxConnections ?? 10_000,
     connectTimeoutMs: parseDuration(settings.connectTimeout ?? '10s', '--connect-timeout'),
     onEvent,
-    ...(live === null ? {} : { onBlocks: (blocks: Uint8Array) => live.blocks(blocks) }),
+    ...(live === null
+      ? {}
+      : {
+          onBlocks: (blocks: Uint8Array) => live.blocks(blocks),
+          onSecrets: (block: Uint8Array) => live.blocks(block),
+        }),
+    tls,
+    recordSecrets: settings.recordSecrets ?? false,
     version: settings.version ?? VERSION,
   })
   const totals = (): ServeTotals => ({ ...proxy.totals(), findings: live === null ? null : findings })

@@ -29,6 +29,8 @@ export class Flow {
   inLeg!: Leg
   outLeg!: Leg
   valve: Valve | null = null
+  /** TLS is ended here: what is read goes there, and what is sent comes from there. */
+  tap: { feed(bytes: Uint8Array, t: number): boolean; feedEnd(): void } | null = null
   bytes = 0
   /** Times that this side spoke after the other had. */
   turns = 0
@@ -67,8 +69,10 @@ export class Flow {
     if (this.other.lastAt >= this.lastAt) this.turns++
     if (this.last !== null || this.retransmissions > 0) this.forget()
     this.lastAt = t
-    if (this.valve !== null && !this.valve.pass(n, buf)) {
+    if (this.tap !== null) return this.tap.feed(Uint8Array.from(buf.subarray(0, n)), t)
+    if (this.valve !== null) {
       this.received(n, buf, t)
+      if (this.valve.pass(n, buf)) this.send(Uint8Array.from(buf.subarray(0, n)))
       return !this.blocked
     }
     const { recorder, to } = this

@@ -3,7 +3,12 @@
  */
 import { rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
-import { interfaceDescription, interfaceStatistics, sectionHeader } from '../capture/pcapng-writer.ts'
+import {
+  decryptionSecrets,
+  interfaceDescription,
+  interfaceStatistics,
+  sectionHeader,
+} from '../capture/pcapng-writer.ts'
 import { MysqlconnError } from '../core/errors.ts'
 import { type Address, addressText, isLoopback } from './address.ts'
 import { Clock } from './clock.ts'
@@ -13,6 +18,7 @@ import { LINKTYPE_RAW } from './frames.ts'
 import { Recorder, type RecordingSink } from './recorder.ts'
 import { Relay, type RelayOwner, type Route, type Side } from './relay.ts'
 import { StreamSink } from './stream-sink.ts'
+import type { TlsOptions } from './tls-session.ts'
 import { TriggerSink } from './trigger-sink.ts'
 import { Witness } from './witness.ts'
 
@@ -27,6 +33,11 @@ export interface ProxyOptions {
   snaplen: number
   flushMs: number
   queueBytes: number
+  /** TLS that is ended here, null to pass it through; its secrets go into the recording only if asked. */
+  tls: Omit<TlsOptions, 'host'> | null
+  recordSecrets: boolean
+  /** Secrets of ended TLS, for the live analysis: kept in memory only. */
+  onSecrets?: (block: Uint8Array) => void
   maxConnections: number
   connectTimeoutMs: number
   onEvent: OnEvent
@@ -61,6 +72,8 @@ export class RecordingProxy implements RelayOwner {
   private readonly servers: Server[] = []
   private readonly routes: Route[] = []
   private readonly relays = new Set<Relay>()
+  /** Key log of the open sessions, for the head of the next file of a ring. */
+  private readonly secrets = new Map<Relay, string>()
   private readonly witness: Witness
   private accepted = 0
   private refused = 0
@@ -76,8 +89,16 @@ export class RecordingProxy implements RelayOwner {
   constructor(options: ProxyOptions) {
     this.options = options
     this.gate = new EventGate(options.onEvent)
+    const tlsOf = (r: { upstream: Address }): TlsOptions | null =>
+      options.tls === null ? null : { ...options.tls, host: r.upstream.kind === 'tcp' ? r.upstream.host : 'localhost' }
     options.routes.forEach((r, i) => {
-      this.routes.push({ ...r, front: i * 2, back: i * 2 + 1, connectTimeoutMs: options.connectTimeoutMs })
+      this.routes.push({
+        ...r,
+        front: i * 2,
+        back: i * 2 + 1,
+        connectTimeoutMs: options.connectTimeoutMs,
+        tls: tlsOf(r),
+      })
     })
     this.sink = this.makeSink()
     this.recorder = new Recorder({
@@ -163,6 +184,7 @@ export class RecordingProxy implements RelayOwner {
         }),
       )
     }
+    for (const text of this.secrets.values()) blocks.push(decryptionSecrets(text))
     return concat(blocks)
   }
 
@@ -252,6 +274,7 @@ export class RecordingProxy implements RelayOwner {
 
   closed(relay: Relay): void {
     this.relays.delete(relay)
+    this.secrets.delete(relay)
     this.requests += relay.requests
     this.bytesUp += relay.up.bytes
     this.bytesDown += relay.down.bytes
@@ -266,6 +289,26 @@ export class RecordingProxy implements RelayOwner {
       event('error', 'connect-failed', `cannot connect to ${to}: ${connectWords(errno, error)}`, {
         ...relayFacts(relay),
         errno,
+      }),
+    )
+  }
+
+  secret(relay: Relay, line: string): void {
+    const text = line.endsWith('\n') ? line : `${line}\n`
+    const block = decryptionSecrets(text)
+    this.options.onSecrets?.(block)
+    if (!this.options.recordSecrets) return
+    this.secrets.set(relay, (this.secrets.get(relay) ?? '') + text)
+    this.recorder.block(block)
+  }
+
+  tlsFailed(relay: Relay, leg: 'front' | 'back', error: NodeJS.ErrnoException): void {
+    const who = leg === 'back' ? `server ${addressText(relay.route.upstream)}` : 'client'
+    this.gate.send(
+      event('error', 'tls-failed', `session ${relay.number}: TLS with the ${who} failed: ${tlsWords(error)}`, {
+        ...relayFacts(relay),
+        leg,
+        error: error.code ?? error.message,
       }),
     )
   }
@@ -406,6 +449,19 @@ function listenError(at: Address, e: NodeJS.ErrnoException): MysqlconnError {
           ? 'this machine does not have the address'
           : e.message
   return new MysqlconnError('E_PROXY_LISTEN', `cannot listen on ${addressText(at)}: ${why}`, undefined, e)
+}
+
+function tlsWords(e: NodeJS.ErrnoException): string {
+  const words: Record<string, string> = {
+    SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is signed by a CA that is not known here (--upstream-ca)',
+    DEPTH_ZERO_SELF_SIGNED_CERT:
+      'its certificate is self-signed (--upstream-ca, or --upstream-tls required to accept any)',
+    UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is signed by a CA that is not known here (--upstream-ca)',
+    UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is signed by a CA that is not known here (--upstream-ca)',
+    CERT_HAS_EXPIRED: 'its certificate has expired',
+    ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate bears another name (--upstream-tls verify-ca does not compare it)',
+  }
+  return words[e.code ?? ''] ?? e.message
 }
 
 function connectWords(errno: string, e: Error): string {

@@ -9,7 +9,9 @@ import { Flow } from './flow.ts'
 import { type Endpoint, Leg, unixEndpoints } from './leg.ts'
 import { note } from './notes.ts'
 import type { Recorder } from './recorder.ts'
+import { TlsGate } from './relay-tls.ts'
 import { adopt, open } from './sockets.ts'
+import type { TlsOptions } from './tls-session.ts'
 
 /** What the relays of one listener have in common. */
 export interface Route {
@@ -19,6 +21,8 @@ export interface Route {
   front: number
   back: number
   connectTimeoutMs: number
+  /** TLS is ended when the client asks for it; null: it passes through. */
+  tls: TlsOptions | null
 }
 
 export interface RelayOwner {
@@ -26,6 +30,9 @@ export interface RelayOwner {
   /** Both sockets are closed. */
   closed(relay: Relay): void
   connectFailed(relay: Relay, error: NodeJS.ErrnoException): void
+  /** A line of a TLS key log, of a session whose TLS is ended here. */
+  secret(relay: Relay, line: string): void
+  tlsFailed(relay: Relay, leg: 'front' | 'back', error: NodeJS.ErrnoException): void
   /** A side ended the connection in another way than by FIN. */
   broke(relay: Relay, by: Side, errno: string): void
 }
@@ -54,6 +61,8 @@ export class Relay {
   /** Why the proxy itself closed, where it did. */
   reason = ''
   connected = false
+  private gate: TlsGate | null = null
+  private tlsError = ''
   readonly startedAt: number
   protected readonly owner: RelayOwner
   private readonly frontLeg: Leg
@@ -156,6 +165,12 @@ export class Relay {
       server.destroy()
       return
     }
+    if (this.route.tls !== null) {
+      this.gate = new TlsGate(this.up, this.down, recorder, this.route.tls, {
+        onSecret: (line) => this.owner.secret(this, line),
+        onFailed: (leg, e) => this.tlsFailed(leg, e),
+      })
+    }
     this.client.resume()
     server.resume()
   }
@@ -168,7 +183,8 @@ export class Relay {
     this.first ??= { by, how: 'fin', errno: '', at: t }
     recorder.fin(flow.inLeg, flow.dir, t, this.closeNote(by, 'fin', ''))
     recorder.ack(flow.inLeg, flow.dir === CLIENT ? SERVER : CLIENT, t)
-    flow.to.end()
+    if (flow.tap !== null) flow.tap.feedEnd()
+    else flow.to.end()
   }
 
   /** Our own FIN has gone out on a leg. */
@@ -213,6 +229,14 @@ export class Relay {
         recorder.clock.now(),
         this.passedNote(by === 'client' ? 'back' : 'front', 'rst'),
       )
+  }
+
+  private tlsFailed(leg: 'front' | 'back', e: NodeJS.ErrnoException): void {
+    if (this.first !== null) return
+    this.owner.tlsFailed(this, leg, e)
+    this.tlsError = `${leg}: ${e.code ?? e.message}`
+    // Whatever TLS still wants to say (an alert) goes out first.
+    setImmediate(() => this.close('tls'))
   }
 
   private connectFailed(e: NodeJS.ErrnoException, errno: string): void {
@@ -263,6 +287,7 @@ export class Relay {
   private gone(leg: Leg | null): void {
     // Closed in order: the last FIN is the kernel's to deliver, and taken as acknowledged.
     if (leg !== null) this.owner.recorder.lastAcks(leg)
+    if (this.gate?.session != null && this.client.destroyed) this.gate.session.destroy()
     if (--this.open > 0) {
       // One side is wholly gone without a word to the other (destroyed by us, or both directions ended).
       if (this.client.destroyed && this.server !== null && !this.server.destroyed && this.server.connecting)
@@ -297,6 +322,7 @@ export class Relay {
       'cause-how': first?.how,
       errno: first?.errno,
       reason: this.reason,
+      tls: this.tlsError,
       unsent: this.up.unsent + this.down.unsent > 0 ? this.up.unsent + this.down.unsent : undefined,
     })
   }
