@@ -36,6 +36,12 @@ export default class ProxyCommand extends BaseCommand {
       required: true,
       helpGroup: 'TRAFFIC',
     }),
+    'proxy-protocol': Flags.string({
+      summary:
+        'PROXY protocol: in (a header is expected from clients), out (one is sent to the upstream, version 2; out-v1 for version 1).',
+      helpValue: 'in|out|in,out',
+      helpGroup: 'TRAFFIC',
+    }),
     'max-connections': Flags.integer({
       summary: 'Clients beyond this number are turned away.',
       default: 10_000,
@@ -54,6 +60,24 @@ export default class ProxyCommand extends BaseCommand {
       default: '10s',
       helpValue: 'TIME',
       helpGroup: 'TRAFFIC',
+    }),
+    fault: Flags.string({
+      summary:
+        'Break connections on purpose: rst-after-query, fin-after-query, idle-timeout=TIME, silent-drop, slow-reader=SIZE (a second), delay=TIME, truncate=BYTES (of the answer).',
+      helpValue: 'KIND[=VALUE]',
+      helpGroup: 'FAULTS',
+    }),
+    'fault-probability': Flags.string({
+      summary: 'How many of the statements (for idle-timeout: connections) it hits, 0 to 1. Default 1.',
+      helpValue: 'P',
+      dependsOn: ['fault'],
+      helpGroup: 'FAULTS',
+    }),
+    match: Flags.string({
+      summary: 'Which it hits: user=NAME, schema=NAME or sql=REGEX.',
+      helpValue: 'WHAT=VALUE',
+      dependsOn: ['fault'],
+      helpGroup: 'FAULTS',
     }),
     'tls-cert': Flags.string({
       summary:
@@ -196,6 +220,10 @@ export default class ProxyCommand extends BaseCommand {
       flush: flags.flush,
       buffer: flags.buffer,
       ...text('keep', flags.keep),
+      ...text('proxyProtocol', flags['proxy-protocol']),
+      ...text('fault', flags.fault),
+      ...(flags['fault-probability'] === undefined ? {} : { faultProbability: Number(flags['fault-probability']) }),
+      ...text('match', flags.match),
       ...text('tlsCert', flags['tls-cert']),
       ...text('tlsKey', flags['tls-key']),
       ...text('upstreamTls', flags['upstream-tls']),

@@ -7,9 +7,10 @@ import { MysqlconnError } from './core/errors.ts'
 import { type LiveHost, startLive } from './live.ts'
 import type { LiveFinding } from './live-analysis.ts'
 import { event, type OnEvent } from './proxy/events.ts'
+import { parseFault } from './proxy/faults.ts'
 import { FindingCommand } from './proxy/on-finding.ts'
 import { type ProxyTotals, RecordingProxy } from './proxy/recording-proxy.ts'
-import { parseDuration, parseRing, parseRoutes, parseSize } from './proxy/settings.ts'
+import { parseDuration, parseProxyProtocol, parseRing, parseRoutes, parseSize } from './proxy/settings.ts'
 import { type Metric, startStatus } from './proxy/status-server.ts'
 import { type TlsSettings, tlsOptions } from './proxy/tls-settings.ts'
 import type { Severity } from './report/model.ts'
@@ -39,6 +40,12 @@ export interface ProxySettings extends TlsSettings {
   live?: boolean
   /** Write the secrets of TLS that is ended here into the recording (Decryption Secrets Blocks). */
   recordSecrets?: boolean
+  /** PROXY protocol: `in` (expected from clients), `out` (sent to the server), `in,out`. */
+  proxyProtocol?: string
+  /** A fault on purpose, how often, and for which `user=`, `schema=` or `sql=`. */
+  fault?: string
+  faultProbability?: number
+  match?: string
   maxConnections?: number
   connectTimeout?: string
   /** Port on loopback for /healthz and /metrics. */
@@ -68,6 +75,13 @@ export async function startProxy(settings: ProxySettings): Promise<RunningProxy>
   const routes = parseRoutes(settings.listen, settings.upstream)
   const keep = keepOf(settings)
   const tls = tlsOptions(settings)
+  if (settings.fault === undefined && (settings.match !== undefined || settings.faultProbability !== undefined))
+    throw new MysqlconnError('E_USAGE', '--match and --fault-probability belong to --fault')
+  if (settings.fault !== undefined && tls !== null)
+    throw new MysqlconnError(
+      'E_USAGE',
+      '--fault and --tls-cert do not go together: faults are chosen by what clients send in clear',
+    )
   if (settings.recordSecrets === true && (tls === null || settings.record === undefined))
     throw new MysqlconnError('E_USAGE', '--record-secrets needs --record, --tls-cert and --tls-key')
   const least = RANK[settings.recordOn === undefined || settings.recordOn === 'finding' ? 'warning' : settings.recordOn]
@@ -105,6 +119,11 @@ export async function startProxy(settings: ProxySettings): Promise<RunningProxy>
           onSecrets: (block: Uint8Array) => live.blocks(block),
         }),
     tls,
+    fault:
+      settings.fault === undefined ? null : parseFault(settings.fault, settings.faultProbability ?? 1, settings.match),
+    ...(settings.proxyProtocol === undefined
+      ? { proxyIn: false, proxyOut: null }
+      : parseProxyProtocol(settings.proxyProtocol)),
     recordSecrets: settings.recordSecrets ?? false,
     version: settings.version ?? VERSION,
   })

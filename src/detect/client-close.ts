@@ -50,7 +50,7 @@ export function clientClose(s: Session, fleet: Fleet): ClientClose | null {
   const first = s.ending.first
   if (first === null || first.by !== CLIENT || s.ending.quit || first.unsure || !established(s)) return null
   const front = fleet.frontLeg(s)
-  if (fleet.isProxy(s.clientIp)) {
+  if (fleet.clientIsProxy(s)) {
     // A proxy that closes its server leg follows its client, or acts by itself: only the first is the application's doing.
     const left = front?.ending.first
     if (left == null || left.by !== CLIENT || left.at > first.at || first.at - left.at > PROXY_FOLLOWS)
@@ -97,7 +97,7 @@ function idle(s: Session, first: FirstClose, fleet: Fleet, front: Session | null
     .clientClosesNear(s.clientIp, first.at, SAME_EXIT)
     .filter((t) => t !== s && !t.ending.quit && established(t))
   // An open transaction is rolled back by the server: no orderly program leaves like this.
-  const reading = first.inTransaction && !fleet.isProxy(s.clientIp) ? 'vanished' : 'no-quit'
+  const reading = first.inTransaction && !fleet.clientIsProxy(s) ? 'vanished' : 'no-quit'
   return { first, waiting: null, waited: 0, connecting: false, kill: null, together, round: false, reading, front }
 }
 

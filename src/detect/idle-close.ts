@@ -87,7 +87,7 @@ export class IdleCloses {
     this.clusters = clusterIdle(deaths, (server) => this.byServer.get(server) ?? [])
     // Server legs first: they bring their front legs along.
     const turns = this.clusters.flatMap((cluster) => cluster.deaths.map((death) => ({ death, cluster })))
-    const rank = ({ death }: { death: IdleDeath }): number => (fleet.isProxy(death.session.clientIp) ? 0 : 1)
+    const rank = ({ death }: { death: IdleDeath }): number => (fleet.clientIsProxy(death.session) ? 0 : 1)
     for (const { death, cluster } of turns.sort((a, b) => rank(a) - rank(b) || a.death.at - b.death.at))
       this.judge(death, cluster)
     for (const s of fleet.sessions) if (!this.bySession.has(s) && !told(s)) this.judgeMidstream(s)
@@ -151,7 +151,7 @@ export class IdleCloses {
       first.lastClientDataFrame > 0
     )
       return
-    if (lostRequest(s) === null || !s.ending.lostAfterClose || !this.fleet.isProxy(s.serverIp)) return
+    if (lostRequest(s) === null || !s.ending.lostAfterClose || !this.fleet.serverIsProxy(s)) return
     const atLeast = first.at - (this.captureStart.get(s.input) ?? first.at)
     if (atLeast < 2 * SHORTEST || this.busyCloseNear(s) || !this.livesOn(s, first.at)) return
     const death: IdleDeath = { session: s, style: first.how, at: first.at, idle: atLeast }
@@ -212,7 +212,7 @@ export class IdleCloses {
   ): { confidence: Confidence; because: string } | null {
     if (error !== null) return { confidence: 'certain', because: `the server said so: error ${INTERACTION_TIMEOUT}` }
     if (this.busyCloseNear(d.session)) return null
-    const hidden = culprit.role === 'proxy' && !this.fleet.isProxy(d.session.serverIp)
+    const hidden = culprit.role === 'proxy' && !this.fleet.serverIsProxy(d.session)
     const evenOnce = roundness(d.idle, culprit.role === 'proxy' ? 0.5 * NS_PER_SECOND : NS_PER_SECOND, LATE_ONCE)
     // Timers may differ by session (wait_timeout is read at login): a few that lived longer weaken it only.
     if (c.moments >= 2 && c.outlived.length < c.deaths.length) {
@@ -232,7 +232,7 @@ export class IdleCloses {
       }
     }
     // A proxy whose timers are coarse: of all connections it closed exactly the one that had been idle longest.
-    const proxy = this.fleet.isProxy(d.session.serverIp) && this.backLeg(d.session)?.ending.first?.by !== SERVER
+    const proxy = this.fleet.serverIsProxy(d.session) && this.backLeg(d.session)?.ending.first?.by !== SERVER
     if (
       proxy &&
       d.idle >= 2 * SHORTEST &&
@@ -284,7 +284,7 @@ export class IdleCloses {
   private frontLegs(s: Session): Session[] {
     const joined = this.fleet.frontLeg(s)
     if (joined !== null) return [joined]
-    if (!this.fleet.isProxy(s.clientIp)) return []
+    if (!this.fleet.clientIsProxy(s)) return []
     const at = s.ending.first!.at
     const list = this.closesByServer.get(`${s.input} ${s.clientIp}`) ?? []
     const near: Session[] = []

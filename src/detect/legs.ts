@@ -75,7 +75,7 @@ export class Legs {
   front(s: Session): Session | null {
     let leg = this.fronts.get(s)
     if (leg === undefined) {
-      leg = this.exact(s, 'front') ?? (this.fleet.isProxy(s.clientIp) ? this.frontAtClose(s) : null)
+      leg = this.exact(s, 'front') ?? (this.fleet.clientIsProxy(s) ? this.frontAtClose(s) : null)
       this.fronts.set(s, leg)
     }
     return leg
@@ -85,7 +85,7 @@ export class Legs {
   back(s: Session): Session | null {
     let leg = this.backs.get(s)
     if (leg === undefined) {
-      leg = this.exact(s, 'back') ?? (this.fleet.isProxy(s.serverIp) ? this.backAtClose(s) : null)
+      leg = this.exact(s, 'back') ?? (this.fleet.serverIsProxy(s) ? this.backAtClose(s) : null)
       this.backs.set(s, leg)
     }
     return leg

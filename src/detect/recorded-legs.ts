@@ -31,6 +31,8 @@ export function joinRecordedLegs(verdicts: readonly Verdict[], fleet: Fleet): re
     if (reason !== '')
       return {
         ...v,
+        // It knows what it did itself.
+        confidence: v.culprit.role === 'proxy' ? 'certain' : v.confidence,
         evidence: [...v.evidence, saysItself(v.session, `mysqlconn proxy closed it itself: ${reason}`)],
       }
     const back = proxyNote.leg === 'front' ? fleet.backLeg(v.session) : null

@@ -57,6 +57,11 @@ export class Flow {
     this.lastAt = recorder.clock.now()
   }
 
+  /** Milliseconds since either side said something. */
+  idleMs(): number {
+    return (this.recorder.clock.now() - Math.max(this.lastAt, this.other.lastAt)) / 1e6
+  }
+
   /** A write is waiting for the receiver since `lastAt`. */
   get blocked(): boolean {
     return this.pinned !== null

@@ -13,6 +13,7 @@ import { MysqlconnError } from '../core/errors.ts'
 import { type Address, addressText, isLoopback } from './address.ts'
 import { Clock } from './clock.ts'
 import { EventGate, event, type OnEvent, relayFacts, routeText } from './events.ts'
+import type { Fault } from './faults.ts'
 import { FileSink } from './file-sink.ts'
 import { LINKTYPE_RAW } from './frames.ts'
 import { Recorder, type RecordingSink } from './recorder.ts'
@@ -38,6 +39,9 @@ export interface ProxyOptions {
   recordSecrets: boolean
   /** Secrets of ended TLS, for the live analysis: kept in memory only. */
   onSecrets?: (block: Uint8Array) => void
+  proxyIn: boolean
+  proxyOut: 1 | 2 | null
+  fault: Fault | null
   maxConnections: number
   connectTimeoutMs: number
   onEvent: OnEvent
@@ -98,6 +102,9 @@ export class RecordingProxy implements RelayOwner {
         back: i * 2 + 1,
         connectTimeoutMs: options.connectTimeoutMs,
         tls: tlsOf(r),
+        proxyIn: options.proxyIn,
+        proxyOut: options.proxyOut,
+        fault: options.fault,
       })
     })
     this.sink = this.makeSink()
@@ -300,6 +307,26 @@ export class RecordingProxy implements RelayOwner {
     if (!this.options.recordSecrets) return
     this.secrets.set(relay, (this.secrets.get(relay) ?? '') + text)
     this.recorder.block(block)
+  }
+
+  faulted(relay: Relay, fault: Fault): void {
+    this.gate.send(
+      event('warning', 'fault', `session ${relay.number}: ${fault.kind}, on purpose (--fault)`, {
+        ...relayFacts(relay),
+        fault: fault.kind,
+      }),
+    )
+  }
+
+  headerMissing(relay: Relay, why: string): void {
+    this.gate.send(
+      event(
+        'error',
+        'no-proxy-header',
+        `session ${relay.number}: the client sent no PROXY header: ${why}`,
+        relayFacts(relay),
+      ),
+    )
   }
 
   tlsFailed(relay: Relay, leg: 'front' | 'back', error: NodeJS.ErrnoException): void {

@@ -5,9 +5,12 @@
 import type { Socket } from 'node:net'
 import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
 import type { Address } from './address.ts'
+import { type Fault, Faulty } from './faults.ts'
 import { Flow } from './flow.ts'
+import { HeaderGate } from './header-gate.ts'
 import { type Endpoint, Leg, unixEndpoints } from './leg.ts'
 import { note } from './notes.ts'
+import { type ProxiedClient, proxyHeader } from './proxy-header.ts'
 import type { Recorder } from './recorder.ts'
 import { TlsGate } from './relay-tls.ts'
 import { adopt, open } from './sockets.ts'
@@ -23,6 +26,10 @@ export interface Route {
   connectTimeoutMs: number
   /** TLS is ended when the client asks for it; null: it passes through. */
   tls: TlsOptions | null
+  /** A PROXY header is expected from clients; one of this version is sent to the server. */
+  proxyIn: boolean
+  proxyOut: 1 | 2 | null
+  fault: Fault | null
 }
 
 export interface RelayOwner {
@@ -32,6 +39,8 @@ export interface RelayOwner {
   connectFailed(relay: Relay, error: NodeJS.ErrnoException): void
   /** A line of a TLS key log, of a session whose TLS is ended here. */
   secret(relay: Relay, line: string): void
+  faulted(relay: Relay, fault: Fault): void
+  headerMissing(relay: Relay, why: string): void
   tlsFailed(relay: Relay, leg: 'front' | 'back', error: NodeJS.ErrnoException): void
   /** A side ended the connection in another way than by FIN. */
   broke(relay: Relay, by: Side, errno: string): void
@@ -62,6 +71,10 @@ export class Relay {
   reason = ''
   connected = false
   private gate: TlsGate | null = null
+  private header: HeaderGate | null = null
+  private faulty: Faulty | null = null
+  /** Client and listener as the accepted socket says. */
+  private readonly seen: ProxiedClient
   private tlsError = ''
   readonly startedAt: number
   protected readonly owner: RelayOwner
@@ -94,7 +107,20 @@ export class Relay {
     this.client.on('finish', () => this.finished(this.frontLeg, SERVER))
     this.client.on('error', (e) => this.failed('client', e))
     this.client.on('close', () => this.gone(this.frontLeg))
-    this.connect()
+    this.seen = { source: from, destination: at }
+    if (!route.proxyIn) {
+      this.connect()
+      return
+    }
+    this.header = new HeaderGate(
+      this.up,
+      () => this.connect(),
+      (why) => {
+        this.owner.headerMissing(this, why)
+        this.abort('no-proxy-header')
+      },
+    )
+    this.client.resume()
   }
 
   private connect(): void {
@@ -165,14 +191,26 @@ export class Relay {
       server.destroy()
       return
     }
+    this.up.valve = null
+    this.announce()
     if (this.route.tls !== null) {
       this.gate = new TlsGate(this.up, this.down, recorder, this.route.tls, {
         onSecret: (line) => this.owner.secret(this, line),
         onFailed: (leg, e) => this.tlsFailed(leg, e),
       })
     }
+    if (this.route.fault !== null && this.gate === null)
+      this.faulty = new Faulty(this.route.fault, this, (f) => this.owner.faulted(this, f))
     this.client.resume()
     server.resume()
+  }
+
+  /** The PROXY header for the server, and what the client had sent behind its own. */
+  private announce(): void {
+    const { header, route } = this
+    this.header = null
+    if (route.proxyOut !== null) this.up.send(proxyHeader(route.proxyOut, header === null ? this.seen : header.client))
+    if (header !== null && header.rest.length > 0) this.up.send(header.rest)
   }
 
   /** A side has sent FIN: it is passed on behind the bytes that were before it. */
@@ -181,10 +219,15 @@ export class Relay {
     flow.ended = true
     const t = recorder.clock.now()
     this.first ??= { by, how: 'fin', errno: '', at: t }
+    if (this.server === null) {
+      // Before its PROXY header: there is nobody to tell.
+      this.header?.stop()
+      this.client.end()
+    }
     recorder.fin(flow.inLeg, flow.dir, t, this.closeNote(by, 'fin', ''))
     recorder.ack(flow.inLeg, flow.dir === CLIENT ? SERVER : CLIENT, t)
     if (flow.tap !== null) flow.tap.feedEnd()
-    else flow.to.end()
+    else if (this.server !== null) flow.to.end()
   }
 
   /** Our own FIN has gone out on a leg. */
@@ -287,6 +330,8 @@ export class Relay {
   private gone(leg: Leg | null): void {
     // Closed in order: the last FIN is the kernel's to deliver, and taken as acknowledged.
     if (leg !== null) this.owner.recorder.lastAcks(leg)
+    this.header?.stop()
+    this.faulty?.stop()
     if (this.gate?.session != null && this.client.destroyed) this.gate.session.destroy()
     if (--this.open > 0) {
       // One side is wholly gone without a word to the other (destroyed by us, or both directions ended).

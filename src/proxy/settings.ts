@@ -76,3 +76,17 @@ export function parseRoutes(
       )
   return routes
 }
+
+/** `in`, `out`, `in,out`; `out-v1` for the old text form. */
+export function parseProxyProtocol(text: string): { proxyIn: boolean; proxyOut: 1 | 2 | null } {
+  const words = text.split(',').map((w) => w.trim())
+  for (const w of words)
+    if (!['in', 'out', 'out-v1', 'out-v2'].includes(w))
+      throw new MysqlconnError(
+        'E_USAGE',
+        `--proxy-protocol: cannot read '${text}'`,
+        'write it as in, out, out-v1 or in,out',
+      )
+  const out = words.includes('out-v1') ? 1 : words.some((w) => w.startsWith('out')) ? 2 : null
+  return { proxyIn: words.includes('in'), proxyOut: out }
+}

@@ -137,8 +137,14 @@ function greeting(id: number, scramble: Uint8Array): Buffer {
   ])
 }
 
-/** A client session: login, queries, COM_QUIT; rejects when it is cut. */
-export async function talk(port: number, queries: number, text = 'SELECT 1'): Promise<void> {
+/** A client session: login, queries, some rest, COM_QUIT; rejects when it is cut or gets no answer in time. */
+export async function talk(
+  port: number,
+  queries: number,
+  text = 'SELECT 1',
+  restMs = 0,
+  patienceMs = 10_000,
+): Promise<void> {
   const s = connect(to(port))
   const login = Buffer.concat([
     Buffer.from([0x05, 0xa2, 0x0a, 0, 0, 0, 0, 1, 45]),
@@ -148,9 +154,31 @@ export async function talk(port: number, queries: number, text = 'SELECT 1'): Pr
   ])
   const next = (): Promise<Buffer> =>
     new Promise((done, failed) => {
-      s.once('data', done)
-      s.once('error', failed)
-      s.once('end', () => failed(new Error('end')))
+      const timer = setTimeout(() => {
+        s.destroy()
+        failed(new Error('no answer'))
+      }, patienceMs)
+      const over = (act: () => void) => (): void => {
+        clearTimeout(timer)
+        act()
+      }
+      const pieces: Buffer[] = []
+      const onData = (d: Buffer): void => {
+        pieces.push(d)
+        const all = Buffer.concat(pieces)
+        if (all.length < 4 || all.length < all.readUIntLE(0, 3) + 4) return
+        s.off('data', onData)
+        over(() => done(all))()
+      }
+      s.on('data', onData)
+      s.once('error', (e) => over(() => failed(e))())
+      s.once(
+        'end',
+        over(() => {
+          s.end()
+          failed(new Error('end'))
+        }),
+      )
     })
   s.on('error', () => {})
   await next()
@@ -160,7 +188,8 @@ export async function talk(port: number, queries: number, text = 'SELECT 1'): Pr
     s.write(packet(0, Buffer.from(`\x03${text}`, 'latin1')))
     await next()
   }
-  const ended = new Promise((r) => s.once('close', r))
+  if (restMs > 0) await new Promise((r) => setTimeout(r, restMs))
+  const ended = new Promise((r) => (s.closed ? r(null) : s.once('close', r)))
   s.end(packet(0, Buffer.from([1])))
   s.resume()
   await ended

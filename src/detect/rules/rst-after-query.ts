@@ -151,7 +151,7 @@ function serverSideCut(s: Session, fleet: Fleet): Cut | null {
 function proxyOnItsServerLeg(s: Session, fleet: Fleet): Cut | null {
   const { first, lost } = s.ending
   if (first === null || lost === null || first.by !== CLIENT || s.ending.quit || !lost.complete) return null
-  if (!fleet.isProxy(s.clientIp) || (lost.replyFrame > 0 && lost.replyAt <= first.at)) return null
+  if (!fleet.clientIsProxy(s) || (lost.replyFrame > 0 && lost.replyAt <= first.at)) return null
   const front = fleet.frontLeg(s)
   const left = front?.ending.first
   if (left != null && left.by === CLIENT && left.at <= first.at) return null
