@@ -23,6 +23,7 @@ import {
   SHORTEST,
   says4031,
 } from './idle-facts.ts'
+import { ownReason } from './recorded-legs.ts'
 import type { Culprit } from './rule.ts'
 import { otherVantages } from './vantages.ts'
 
@@ -211,6 +212,8 @@ export class IdleCloses {
     error: ErrorFact | null,
   ): { confidence: Confidence; because: string } | null {
     if (error !== null) return { confidence: 'certain', because: `the server said so: error ${INTERACTION_TIMEOUT}` }
+    if (ownReason(d.session) === 'fault-idle-timeout')
+      return { confidence: 'certain', because: 'the recording proxy noted that its idle timer did it' }
     if (this.busyCloseNear(d.session)) return null
     const hidden = culprit.role === 'proxy' && !this.fleet.serverIsProxy(d.session)
     const evenOnce = roundness(d.idle, culprit.role === 'proxy' ? 0.5 * NS_PER_SECOND : NS_PER_SECOND, LATE_ONCE)

@@ -3,20 +3,16 @@
  */
 import { rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
-import {
-  decryptionSecrets,
-  interfaceDescription,
-  interfaceStatistics,
-  sectionHeader,
-} from '../capture/pcapng-writer.ts'
+import { decryptionSecrets } from '../capture/pcapng-writer.ts'
 import { MysqlconnError } from '../core/errors.ts'
 import { type Address, addressText, isLoopback } from './address.ts'
 import { Clock } from './clock.ts'
+import { connectWords, listenError, tlsWords } from './error-words.ts'
 import { EventGate, event, type OnEvent, relayFacts, routeText } from './events.ts'
 import type { Fault } from './faults.ts'
 import { FileSink } from './file-sink.ts'
-import { LINKTYPE_RAW } from './frames.ts'
 import { Recorder, type RecordingSink } from './recorder.ts'
+import { recordingHead, recordingTail } from './recording-blocks.ts'
 import { Relay, type RelayOwner, type Route, type Side } from './relay.ts'
 import { StreamSink } from './stream-sink.ts'
 import type { TlsOptions } from './tls-session.ts'
@@ -165,61 +161,12 @@ export class RecordingProxy implements RelayOwner {
     return this.held
   }
 
-  /** Section header and interfaces: what every file of the recording begins with. */
   private head(): Uint8Array {
-    const blocks = [
-      sectionHeader({
-        application: `mysqlconn ${this.options.version} proxy`,
-        comment:
-          'Recorded by mysqlconn proxy at its sockets. TCP segments, acknowledgments and handshakes are synthesised; bytes, addresses, ports, order and times are those of the sockets.',
-      }),
-    ]
-    for (const r of this.routes) {
-      const synthesised = 'TCP frames synthesised by mysqlconn proxy'
-      blocks.push(
-        interfaceDescription({
-          linkType: LINKTYPE_RAW,
-          snaplen: this.options.snaplen,
-          name: `front ${addressText(r.listen)}`,
-          description: `Clients of ${addressText(r.listen)}; ${synthesised}`,
-        }),
-        interfaceDescription({
-          linkType: LINKTYPE_RAW,
-          snaplen: this.options.snaplen,
-          name: `back ${addressText(r.upstream)}`,
-          description: `Connections to ${addressText(r.upstream)} for the clients of ${addressText(r.listen)}; ${synthesised}`,
-        }),
-      )
-    }
-    for (const text of this.secrets.values()) blocks.push(decryptionSecrets(text))
-    return concat(blocks)
+    return recordingHead(this.routes, this.options, this.secrets.values())
   }
 
-  /** Interface statistics: what was left out is counted in the file. */
   private tail(): Uint8Array {
-    const ms = this.clock.unixMs(this.clock.now())
-    const unixSeconds = Math.floor(ms / 1000)
-    const nanoseconds = Math.floor((ms - unixSeconds * 1000) * 1e6)
-    return concat(
-      this.recorder.counts.map((c, interfaceId) =>
-        interfaceStatistics({
-          interfaceId,
-          unixSeconds,
-          nanoseconds,
-          received: c.frames + c.dropped,
-          interfaceDrops: c.dropped,
-          ...this.missing(c.dropped),
-        }),
-      ),
-    )
-  }
-
-  /** What the file does not hold, in words. */
-  private missing(dropped: number): { comment?: string } {
-    const why: string[] = []
-    if (dropped > 0) why.push(`${dropped} frames left out: they came faster than they could be written`)
-    if (this.recordingFailed !== null) why.push(`the recording stopped here: ${this.recordingFailed.message}`)
-    return why.length === 0 ? {} : { comment: why.join('; ') }
+    return recordingTail(this.recorder.counts, this.clock.unixMs(this.clock.now()), this.recordingFailed)
   }
 
   private async listen(route: Route): Promise<void> {
@@ -465,48 +412,3 @@ const QUIET_NS = 100e6
 const TRIGGER_RING = { files: 20, bytes: 200e6, seconds: 0 }
 
 const DISCARD: RecordingSink = { write: async () => {}, end: async () => {} }
-
-function listenError(at: Address, e: NodeJS.ErrnoException): MysqlconnError {
-  const why =
-    e.code === 'EADDRINUSE'
-      ? 'something listens there already'
-      : e.code === 'EACCES'
-        ? 'not allowed (ports below 1024 need privileges)'
-        : e.code === 'EADDRNOTAVAIL'
-          ? 'this machine does not have the address'
-          : e.message
-  return new MysqlconnError('E_PROXY_LISTEN', `cannot listen on ${addressText(at)}: ${why}`, undefined, e)
-}
-
-function tlsWords(e: NodeJS.ErrnoException): string {
-  const words: Record<string, string> = {
-    SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is signed by a CA that is not known here (--upstream-ca)',
-    DEPTH_ZERO_SELF_SIGNED_CERT:
-      'its certificate is self-signed (--upstream-ca, or --upstream-tls required to accept any)',
-    UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is signed by a CA that is not known here (--upstream-ca)',
-    UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is signed by a CA that is not known here (--upstream-ca)',
-    CERT_HAS_EXPIRED: 'its certificate has expired',
-    ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate bears another name (--upstream-tls verify-ca does not compare it)',
-  }
-  return words[e.code ?? ''] ?? e.message
-}
-
-function connectWords(errno: string, e: Error): string {
-  const words: Record<string, string> = {
-    ECONNREFUSED: 'refused, nothing listens there',
-    ETIMEDOUT: 'no answer',
-    ENOTFOUND: 'the name is unknown',
-    EAI_AGAIN: 'the name server does not answer',
-    EHOSTUNREACH: 'no route to the host',
-    ENETUNREACH: 'no route to the network',
-    EMFILE: 'no file descriptor left (ulimit -n)',
-    ENOENT: 'there is no such socket',
-    EACCES: 'not allowed',
-    EADDRNOTAVAIL: 'no local port left',
-  }
-  return words[errno] ?? e.message
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  return Buffer.concat(parts)
-}
