@@ -155,7 +155,7 @@ export default class ProxyCommand extends BaseCommand {
     }),
     buffer: Flags.string({
       summary: 'Memory for what waits to be written. When it is full frames are left out and counted.',
-      default: '64MB',
+      default: '128MB',
       helpValue: 'SIZE',
       helpGroup: 'RECORDING',
     }),

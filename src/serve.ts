@@ -28,7 +28,7 @@ export interface ProxySettings extends TlsSettings {
   snaplen?: number
   /** What a crash loses at most, `1s`. */
   flush?: string
-  /** Memory for what waits to be written, `64MB`. */
+  /** Memory for what waits to be written, `128MB`. */
   buffer?: string
   /** Record only around findings: hold back so much, `5m`, in at most so much memory, `256MB`. */
   keep?: string
@@ -108,7 +108,7 @@ export async function startProxy(settings: ProxySettings): Promise<RunningProxy>
     keep,
     snaplen: settings.snaplen ?? 0,
     flushMs: parseDuration(settings.flush ?? '1s', '--flush'),
-    queueBytes: parseSize(settings.buffer ?? '64MB', '--buffer'),
+    queueBytes: parseSize(settings.buffer ?? '128MB', '--buffer'),
     maxConnections: settings.maxConnections ?? 10_000,
     connectTimeoutMs: parseDuration(settings.connectTimeout ?? '10s', '--connect-timeout'),
     onEvent,

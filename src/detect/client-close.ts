@@ -58,6 +58,8 @@ export function clientClose(s: Session, fleet: Fleet): ClientClose | null {
   }
   const waiting = waitingFor(s, first)
   if (waiting === null) return idle(s, first, fleet, front)
+  // Bytes that the capture lost are not missing from the request.
+  if (!waiting.complete && s.sides[CLIENT].lostBytes > 0) return null
   // A request that the network swallowed was lost before the client gave up.
   if (waiting.outcome === 'not-delivered' && s.sides[CLIENT].retransmissionsUnanswered > 0) return null
   // The client still closes, but its answers, sent again and again, do not reach it: the path is at fault.

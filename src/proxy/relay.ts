@@ -3,7 +3,7 @@
  * resets. What happened on each socket is recorded on its leg, with a note of what only the proxy knows.
  */
 import type { Socket } from 'node:net'
-import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
+import { CLIENT, type Direction, otherSide, SERVER } from '../core/direction.ts'
 import type { Address } from './address.ts'
 import { type Fault, Faulty } from './faults.ts'
 import { Flow } from './flow.ts'
@@ -230,9 +230,26 @@ export class Relay {
     else if (this.server !== null) flow.to.end()
   }
 
+  /**
+   * The proxy closes a leg: what it had sent there is taken as arrived unless the kernel has told of retransmissions. Nobody will ask
+   * the kernel any more, and a statement may only be called undelivered when that is known.
+   */
+  private assumeArrived(leg: Leg, dir: Direction): void {
+    const flow = dir === CLIENT ? this.up : this.down
+    const peer = otherSide(dir)
+    if (flow.retransmissions > 0 || leg.acked[peer] === leg.next[dir] || !leg.opened) return
+    const comment = note({
+      session: this.number,
+      leg: dir === CLIENT ? 'back' : 'front',
+      event: 'assumed-acknowledged',
+    })
+    this.owner.recorder.ack(leg, peer, this.owner.recorder.clock.now(), 0xffff, comment)
+  }
+
   /** Our own FIN has gone out on a leg. */
   private finished(leg: Leg, dir: Direction): void {
     const { recorder } = this.owner
+    this.assumeArrived(leg, dir)
     recorder.fin(leg, dir, recorder.clock.now(), this.passedNote(dir === SERVER ? 'front' : 'back', 'fin'))
   }
 
@@ -265,6 +282,7 @@ export class Relay {
     const leg = by === 'client' ? this.backLeg : this.frontLeg
     if (other === null || other.destroyed) return
     abort(other)
+    if (leg !== null) this.assumeArrived(leg, by === 'client' ? CLIENT : SERVER)
     if (leg !== null)
       recorder.rst(
         leg,
@@ -310,6 +328,8 @@ export class Relay {
     const { recorder } = this.owner
     this.reason = reason
     this.first ??= { by: 'proxy', how: 'rst', errno: '', at: recorder.clock.now() }
+    this.assumeArrived(this.frontLeg, SERVER)
+    if (this.backLeg !== null) this.assumeArrived(this.backLeg, CLIENT)
     const t = recorder.clock.now()
     abort(this.client)
     recorder.rst(this.frontLeg, SERVER, t, this.passedNote('front', 'rst'))

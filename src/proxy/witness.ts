@@ -108,4 +108,4 @@ export class Witness {
 
 /** All that `dir` has sent on this leg is acknowledged in the recording. */
 const settled = (leg: Leg, dir: Direction): boolean =>
-  leg.acked[otherSide(dir)] === leg.next[dir] || leg.closed[0] || leg.closed[1]
+  leg.acked[otherSide(dir)] === leg.next[dir] || (leg.closed[0] && leg.closed[1])

@@ -58,15 +58,12 @@ export async function proxyTo(upstream: string | number, more: Partial<ProxySett
 export const report = (bytes: Uint8Array): Report => analyzeBuffer('recording.pcapng', bytes)
 
 /** A TCP server on a free port that hands each connection to `serve`. */
-export async function serverOf(
-  serve: (s: Socket) => void,
-  options: { allowHalfOpen?: boolean } = {},
-): Promise<{ port: number; server: Server }> {
-  const server = createServer({ allowHalfOpen: true, ...options }, (s) => {
+export async function serverOf(serve: (s: Socket) => void, wanted = 0): Promise<{ port: number; server: Server }> {
+  const server = createServer({ allowHalfOpen: true }, (s) => {
     s.on('error', () => {})
     serve(s)
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(wanted, '127.0.0.1')
   await once(server, 'listening')
   return { port: (server.address() as { port: number }).port, server }
 }
@@ -97,7 +94,9 @@ export function drainOf(s: Socket): { bytes: () => Buffer; ended: () => boolean;
 }
 
 /** A server that speaks enough MySQL: greeting, OK to any login, OK to any command; it resets at a query that holds `resetOn`. */
-export function mysqlServer(how: { resetOn?: string; finOn?: string } = {}): Promise<{ port: number; server: Server }> {
+export function mysqlServer(
+  how: { resetOn?: string; finOn?: string; port?: number } = {},
+): Promise<{ port: number; server: Server }> {
   let id = 100
   return serverOf((s) => {
     const scramble = randomBytes(20).map((b) => (b % 90) + 33)
@@ -111,7 +110,7 @@ export function mysqlServer(how: { resetOn?: string; finOn?: string } = {}): Pro
       else s.write(packet(1, OK))
     })
     s.on('end', () => s.end())
-  })
+  }, how.port)
 }
 
 const OK = Buffer.from([0, 0, 0, 2, 0, 0, 0])
@@ -245,7 +244,7 @@ export async function mariadb(extra: readonly string[] = []): Promise<RealServer
     '-uroot',
     `-S${socket}`,
     '-e',
-    "create database shop; create user app@'%' identified by 'secret'; grant all on *.* to app@'%'",
+    "create database shop; create user app@'%' identified by 'secret'; grant all on *.* to app@'%' with grant option",
   ])
   await once(grant, 'exit')
   return {
