@@ -44,7 +44,8 @@ export class Clock {
     return this.baseHigh + Math.floor((this.baseLow + t) / TWO_32)
   }
   low(t: number): number {
-    return (this.baseLow + t) % TWO_32
+    const sum = this.baseLow + t
+    return sum - Math.floor(sum / TWO_32) * TWO_32
   }
 
   /** Unix milliseconds. */

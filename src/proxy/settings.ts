@@ -46,7 +46,7 @@ export function parseRing(text: string): Ring {
     else ring.bytes = parseSize(part, '--ring')
   }
   if (ring.bytes === Number.POSITIVE_INFINITY && ring.seconds === 0) throw bad()
-  // A stage is written whole: smaller files would be exceeded by it.
+  // Blocks are written by the stage: much smaller files would be exceeded by one.
   if (ring.bytes < 2e6) throw new MysqlconnError('E_USAGE', '--ring: files of less than 2 MB are not made')
   return ring
 }
