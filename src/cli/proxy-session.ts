@@ -32,6 +32,7 @@ export class ProxySession {
   private readonly proxy: Drainable
   private readonly log: ProxyLog
   private readonly deadline: string
+  private bugs = 0
   private before: { at: number; bytes: number; requests: number } | null = null
 
   constructor(proxy: Drainable, log: ProxyLog, deadline: string) {
@@ -62,11 +63,21 @@ export class ProxySession {
         this.proxy.drain(this.deadline).then((cut) => {
           this.summary(cut)
           const t = this.proxy.totals()
-          done(cut > 0 ? EXIT.interrupted : t.recording === 'failed' ? EXIT.input : EXIT.ok)
+          done(this.bugs > 0 ? EXIT.bug : cut > 0 ? EXIT.interrupted : t.recording === 'failed' ? EXIT.input : EXIT.ok)
         }, failed)
       }
       process.on('SIGINT', () => end('SIGINT'))
       process.on('SIGTERM', () => end('SIGTERM'))
+      // A bug in the handling of one connection must not cut all the others.
+      process.on('uncaughtException', (e) => {
+        this.bugs++
+        this.log.event({
+          level: 'error',
+          event: 'bug',
+          says: `this is a bug of ours, please report it; traffic goes on: ${e.stack ?? e.message}`,
+          facts: {},
+        })
+      })
       process.on('SIGHUP', () => this.proxy.rotate())
     })
   }

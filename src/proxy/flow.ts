@@ -81,6 +81,12 @@ export class Flow {
       return !this.blocked
     }
     const { recorder, to } = this
+    if (!to.writable) {
+      // The other side is gone, or was never reached: there is nobody to hand it to.
+      this.received(n, buf, t)
+      this.unsent += n
+      return true
+    }
     const at = recorder.place(this.inLeg, n)
     const { stage } = recorder
     stage.bytes.set(buf.length === n ? buf : buf.subarray(0, n), at)

@@ -123,7 +123,10 @@ describe('forwarding', () => {
     const p = await proxyTo(port)
     const client = connect(to(p.port))
     const got = drainOf(client)
+    // Some clients speak first.
+    client.write('early')
     await until(() => got.ended())
+    client.write('late')
     expect(got.error()).toBeNull()
     client.destroy()
     await until(() => p.proxy.totals().open === 0)
