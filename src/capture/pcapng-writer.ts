@@ -103,6 +103,7 @@ export interface InterfaceStatistics {
   /** Dropped by the interface for lack of resources, and by the operating system. */
   interfaceDrops?: number
   systemDrops?: number
+  comment?: string
 }
 
 /** ISB: what an interface received and lost. */
@@ -114,6 +115,7 @@ export function interfaceStatistics(counts: InterfaceStatistics): Uint8Array {
   view.setUint32(4, Number(ticks >> 32n), true)
   view.setUint32(8, Number(ticks & 0xffffffffn), true)
   return block(BLOCK.interfaceStatistics, body, ZERO, [
+    ...text(1, counts.comment),
     ...counter(4, counts.received),
     ...counter(5, counts.interfaceDrops),
     ...counter(7, counts.systemDrops),

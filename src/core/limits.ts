@@ -19,6 +19,8 @@ export interface Limits {
   traceEvents: number
   /** Sessions listed in the report. Broken ones are always listed; healthy ones beyond this are only counted. */
   healthySessions: number
+  /** Ended sessions that the live analysis of the proxy keeps as context for the next ones. */
+  liveSessions: number
   /** IP fragments awaiting their siblings, in bytes over all datagrams. */
   fragmentBytes: number
   /** Anomalies of one kind kept with their place; further ones are only counted. */
@@ -58,6 +60,7 @@ export const LIMITS: Limits = {
   timelineTail: 24,
   traceEvents: 20_000,
   healthySessions: 10_000,
+  liveSessions: 2_000,
   fragmentBytes: 4 << 20,
   anomaliesKept: 8,
   recogniseBytes: 64 << 10,

@@ -62,7 +62,7 @@ export function clientClose(s: Session, fleet: Fleet): ClientClose | null {
   const first = s.ending.first
   if (first === null || first.by !== CLIENT || s.ending.quit || first.unsure || !established(s)) return null
   const front = fleet.frontLeg(s)
-  if (fleet.isProxy(s.clientIp)) {
+  if (fleet.clientIsProxy(s)) {
     // A proxy that closes its server leg follows its client, or acts by itself: only the first is the application's doing.
     const left = front?.ending.first
     if (left == null || left.by !== CLIENT || left.at > first.at || first.at - left.at > PROXY_FOLLOWS)
@@ -71,6 +71,8 @@ export function clientClose(s: Session, fleet: Fleet): ClientClose | null {
   const waiting = waitingFor(s, first)
   if (waiting === null) return quitHidden(s, first) ? null : idle(s, first, fleet, front)
   if (answerHidden(s, waiting, first)) return null
+  // Bytes that the capture lost are not missing from the request.
+  if (!waiting.complete && s.sides[CLIENT].lostBytes > 0) return null
   // A request that the network swallowed was lost before the client gave up.
   if (waiting.outcome === 'not-delivered' && s.sides[CLIENT].retransmissionsUnanswered > 0) return null
   // The client still closes, but its answers, sent again and again, do not reach it: the path is at fault.
@@ -132,7 +134,7 @@ function idle(s: Session, first: FirstClose, fleet: Fleet, front: Session | null
     .filter((t) => t !== s && !t.ending.quit && established(t))
   // An open transaction is rolled back by the server: no orderly program leaves like this.
   const whole = s.sides[CLIENT].lostBytes + s.sides[SERVER].lostBytes === 0
-  const reading = first.inTransaction && whole && !fleet.isProxy(s.clientIp) ? 'vanished' : 'no-quit'
+  const reading = first.inTransaction && whole && !fleet.clientIsProxy(s) ? 'vanished' : 'no-quit'
   return {
     first,
     waiting: null,

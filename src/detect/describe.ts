@@ -26,6 +26,7 @@ const PROXY_FLAVORS = new Set(['proxysql', 'router', 'maxscale'])
 
 /** The accepting side of a leg: a proxy when its greeting or the other legs say so, the server otherwise. */
 export function acceptingSide(s: Session, fleet: Fleet): Culprit {
+  if (s.proxyNote?.leg === 'front') return { role: 'proxy', address: s.serverIp, product: 'mysqlconn proxy' }
   const named = fleet.namedRole(s.serverIp)
   const ownFlavor = s.mysql !== null && PROXY_FLAVORS.has(s.mysql.flavor) && (named === null || named === 'proxy')
   if (fleet.isProxy(s.serverIp) || ownFlavor) {

@@ -11,6 +11,7 @@ import { sharedTraits } from './blast-radius.ts'
 import { Fleet, type Roles } from './fleet.ts'
 import { attachLogs, nameProduct } from './log-evidence.ts'
 import { leadByLog } from './log-lead.ts'
+import { joinRecordedLegs } from './recorded-legs.ts'
 import type { Rule, RuleContext, RuleEvidence, Verdict } from './rule.ts'
 import { redactSecrets } from './secrets.ts'
 import { addTwins, oneCausePerConnection, perConnection } from './twins.ts'
@@ -58,7 +59,7 @@ export function detect(
     }
     leadByLogs(rule, sessions, ctx, reported, settled, bugs)
     for (const s of settled) explained.add(s)
-    for (const v of oneCausePerConnection(reported, fleet)) {
+    for (const v of joinRecordedLegs(oneCausePerConnection(reported, fleet), fleet)) {
       const key = `${rule.meta.id}\n${v.cause}`
       const group = groups.get(key)
       if (group === undefined) groups.set(key, { rule, verdicts: [v] })

@@ -90,6 +90,16 @@ export class Fleet {
     return false
   }
 
+  /** Whether the opening side of a leg is a proxy: by its address, or because a recording proxy noted its own leg. */
+  clientIsProxy(s: Session): boolean {
+    return s.proxyNote?.leg === 'back' || this.isProxy(s.clientIp)
+  }
+
+  /** The same of the accepting side. */
+  serverIsProxy(s: Session): boolean {
+    return s.proxyNote?.leg === 'front' || this.isProxy(s.serverIp)
+  }
+
   /** The other leg of the same logical session, the one towards the server first. Null when there is none. */
   otherLeg(s: Session): Session | null {
     return this.backLeg(s) ?? this.frontLeg(s)

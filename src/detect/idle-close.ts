@@ -26,6 +26,7 @@ import {
   says4031,
 } from './idle-facts.ts'
 import { neighbours } from './neighbours.ts'
+import { ownReason } from './recorded-legs.ts'
 import type { Culprit } from './rule.ts'
 import { otherVantages } from './vantages.ts'
 
@@ -103,7 +104,7 @@ export class IdleCloses {
     this.clusters = clusterIdle(deaths, (server) => this.byServer.get(server) ?? [])
     // Server legs first: they bring their front legs along.
     const turns = this.clusters.flatMap((cluster) => cluster.deaths.map((death) => ({ death, cluster })))
-    const rank = ({ death }: { death: IdleDeath }): number => (fleet.isProxy(death.session.clientIp) ? 0 : 1)
+    const rank = ({ death }: { death: IdleDeath }): number => (fleet.clientIsProxy(death.session) ? 0 : 1)
     for (const { death, cluster } of turns.sort((a, b) => rank(a) - rank(b) || a.death.at - b.death.at))
       this.judge(death, cluster)
     for (const s of fleet.sessions) if (!this.bySession.has(s) && !told(s)) this.judgeMidstream(s)
@@ -168,7 +169,7 @@ export class IdleCloses {
       first.lastClientDataFrame > 0
     )
       return
-    if (lostRequest(s) === null || !s.ending.lostAfterClose || !this.fleet.isProxy(s.serverIp)) return
+    if (lostRequest(s) === null || !s.ending.lostAfterClose || !this.fleet.serverIsProxy(s)) return
     const atLeast = first.at - (this.captureStart.get(s.input) ?? first.at)
     if (atLeast < SHORTEST || this.busyCloseNear(s) || !this.livesOn(s, first.at)) return
     const death: IdleDeath = { session: s, style: first.how, at: first.at, idle: atLeast }
@@ -246,8 +247,10 @@ export class IdleCloses {
     error: ErrorFact | null,
   ): { confidence: Confidence; because: string } | null {
     if (error !== null) return { confidence: 'certain', because: `the server said so: error ${INTERACTION_TIMEOUT}` }
+    if (ownReason(d.session) === 'fault-idle-timeout')
+      return { confidence: 'certain', because: 'the recording proxy noted that its idle timer did it' }
     if (this.busyCloseNear(d.session)) return null
-    const hidden = culprit.role === 'proxy' && !this.fleet.isProxy(d.session.serverIp)
+    const hidden = culprit.role === 'proxy' && !this.fleet.serverIsProxy(d.session)
     // MariaDB resets at wait_timeout and at nothing else that ends an idle connection: KILL, shutdown and crash send FIN.
     const own = culprit.role === 'server' && d.style === 'rst' && flavorOf(d.session, this.fleet) === 'mariadb'
     // Somebody who kills connections may meet a tenth of a second, too.
@@ -276,7 +279,7 @@ export class IdleCloses {
       }
     }
     // A proxy whose timers are coarse: of all connections it closed exactly the one that had been idle longest.
-    const proxy = this.fleet.isProxy(d.session.serverIp) && this.backLeg(d.session)?.ending.first?.by !== SERVER
+    const proxy = this.fleet.serverIsProxy(d.session) && this.backLeg(d.session)?.ending.first?.by !== SERVER
     if (
       proxy &&
       d.idle >= 2 * SHORTEST &&
@@ -333,7 +336,7 @@ export class IdleCloses {
   private frontLegs(s: Session): Session[] {
     const joined = this.fleet.frontLeg(s)
     if (joined !== null) return [joined]
-    if (!this.fleet.isProxy(s.clientIp)) return []
+    if (!this.fleet.clientIsProxy(s)) return []
     const at = s.ending.first!.at
     const list = this.closesByServer.get(`${s.input} ${s.clientIp}`) ?? []
     const near: Session[] = []

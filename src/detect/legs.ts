@@ -52,6 +52,8 @@ interface Statements {
 export class Legs {
   private readonly fleet: Fleet
   private readonly byHandshake = new Map<string, Session[]>()
+  /** Legs of sessions that a recording proxy numbered. */
+  private readonly byNote = new Map<string, Session>()
   private readonly opened = new Map<string, Session[]>()
   private readonly accepted = new Map<string, Session[]>()
   private readonly sentBy = new Map<string, Statements>()
@@ -64,6 +66,8 @@ export class Legs {
     this.fleet = fleet
     for (const s of fleet.sessions) {
       for (const key of handshakeKeys(s)) append(this.byHandshake, key, s)
+      // Of several attempts to reach the server the last one counts.
+      if (s.proxyNote !== null) this.byNote.set(noteKey(s.input, s.proxyNote.session, s.proxyNote.leg), s)
       if (s.mysql === null && s.tls === null) continue
       append(this.opened, s.clientIp, s)
       append(this.accepted, s.serverIp, s)
@@ -74,7 +78,7 @@ export class Legs {
   front(s: Session): Session | null {
     let leg = this.fronts.get(s)
     if (leg === undefined) {
-      leg = this.exact(s, 'front') ?? (this.fleet.isProxy(s.clientIp) ? this.frontAtClose(s) : null)
+      leg = this.exact(s, 'front') ?? (this.fleet.clientIsProxy(s) ? this.frontAtClose(s) : null)
       this.fronts.set(s, leg)
     }
     return leg
@@ -84,7 +88,7 @@ export class Legs {
   back(s: Session): Session | null {
     let leg = this.backs.get(s)
     if (leg === undefined) {
-      leg = this.exact(s, 'back') ?? (this.fleet.isProxy(s.serverIp) ? this.backAtClose(s) : null)
+      leg = this.exact(s, 'back') ?? (this.fleet.serverIsProxy(s) ? this.backAtClose(s) : null)
       this.backs.set(s, leg)
     }
     return leg
@@ -93,7 +97,7 @@ export class Legs {
   /** The one front session whose statements a back leg carried, as far as they are remembered; null when it is any of several. */
   onlyFront(s: Session): Session | null {
     const joined = this.front(s)
-    if (joined !== null || !this.fleet.isProxy(s.clientIp)) return joined
+    if (joined !== null || !this.fleet.clientIsProxy(s)) return joined
     let only: Session | null = null
     for (const e of s.exchanges.list()) {
       if (e.hash === 0) continue
@@ -117,6 +121,11 @@ export class Legs {
   // ---- the handshake is passed through
 
   private exact(s: Session, which: 'front' | 'back'): Session | null {
+    if (s.proxyNote !== null) {
+      const key = noteKey(s.input, s.proxyNote.session, which)
+      const noted = this.byNote.get(key)
+      if (noted !== undefined && s.proxyNote.leg !== which) return noted
+    }
     const same: Session[] = []
     for (const key of handshakeKeys(s))
       for (const t of this.byHandshake.get(key) ?? []) if (t !== s && !isSame(t, s, this.fleet)) same.push(t)
@@ -254,6 +263,8 @@ export class Legs {
     return known
   }
 }
+
+const noteKey = (input: string, session: number, leg: 'front' | 'back'): string => `${input} ${session} ${leg}`
 
 /** What a proxy that passes the handshake on leaves equal on both legs. */
 function handshakeKeys(s: Session): string[] {

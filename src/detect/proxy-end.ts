@@ -112,7 +112,7 @@ function ordersAmong(pairs: { front: Session; back: Session | null }[]): ProxyEn
 
 const PROXY_FLAVORS = new Set(['proxysql', 'router', 'maxscale'])
 
-const forwards = (s: Session, fleet: Fleet): boolean => fleet.isProxy(s.serverIp) || PROXY_FLAVORS.has(s.mysql!.flavor)
+const forwards = (s: Session, fleet: Fleet): boolean => fleet.serverIsProxy(s) || PROXY_FLAVORS.has(s.mysql!.flavor)
 
 /** The proxy, as the client of its server leg, closed that leg in the same moment. */
 function closedByProxy(back: Session, at: Instant): boolean {

@@ -176,6 +176,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       tls: r.tls?.facts() ?? null,
       ending,
       timeline: ending.lost !== null || r.errorFacts.length > 0 || r.kills.length > 0 ? (row?.events ?? []) : [],
+      proxyNote: r.proxyNote,
       exchanges: row?.exchanges ?? NO_EXCHANGES,
       files: this.options.files,
     }

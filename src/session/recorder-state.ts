@@ -34,6 +34,7 @@ import {
   type SessionRows,
 } from './hot.ts'
 import { idleBefore, NO_VALIDATIONS, type RecordBurst, spoke } from './idle-times.ts'
+import type { ProxyNote } from './proxy-note.ts'
 import type { SessionRecorder } from './recorder.ts'
 import type { AuthFact, CommandFact, ErrorFact, FirstClose, KillFact, MysqlFacts, ValidationFact } from './session.ts'
 import { StatementStore } from './statement-store.ts'
@@ -114,6 +115,8 @@ export abstract class RecorderState {
   overlaps: MysqlFacts['overlaps'] = NO_OVERLAPS
   resyncs = 0
   statusFlags = -1
+  /** What a recording proxy noted of this leg, null where none did. */
+  proxyNote: ProxyNote | null = null
 
   protected statementStore: StatementStore | null = null
   quitFrame = 0

@@ -33,6 +33,7 @@ import {
 } from './hot.ts'
 import { RecordBurst, replied, spoke, validated } from './idle-times.ts'
 import { isShutdown, readKill } from './kill-statement.ts'
+import { readProxyNote } from './proxy-note.ts'
 import { hasText, IN_ORDER, NO_OVERLAPS, namesStatement, OPAQUE, RecorderState } from './recorder-state.ts'
 import type { ErrorFact } from './session.ts'
 import { rememberText } from './statement-store.ts'
@@ -120,6 +121,10 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
     const kind = TIMELINE_OF[fact]!
     if (kind >= 0) this.event(kind as EventKind, dir, at, frame, value)
     this.trace?.tcp(fact, dir, at, frame, value)
+  }
+
+  comment(text: string, frame: number): void {
+    this.proxyNote = readProxyNote(text, frame, this.proxyNote)
   }
 
   // ---- MysqlListener

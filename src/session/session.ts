@@ -11,6 +11,7 @@ import type { Unread } from '../tls/listener.ts'
 import type { Plaintext } from '../tls/plaintext.ts'
 import type { CommandCounts } from './command-counts.ts'
 import type { Exchanges } from './exchanges.ts'
+import type { ProxyNote } from './proxy-note.ts'
 import type { TimelineEvent } from './timeline.ts'
 
 export type { IcmpFact, ResetFact }
@@ -328,6 +329,8 @@ export interface Session {
   ending: Ending
   /** First and last events; kept for sessions that lost something, met an error or a KILL, and empty for the others. */
   timeline: readonly TimelineEvent[]
+  /** What a recording proxy noted of this leg; null in captures of the network. */
+  proxyNote: ProxyNote | null
   /** Its last commands, by which they are found again on another leg. */
   exchanges: Exchanges
   /** File and frame for frames of a series that spans several files: see CaptureGroup. */

@@ -68,6 +68,8 @@ export type TcpFact = (typeof TcpFact)[keyof typeof TcpFact]
 
 export interface TcpObserver {
   tcp(fact: TcpFact, dir: Direction, at: Instant, frame: number, value: number): void
+  /** A comment of a frame with SYN, FIN or RST. */
+  comment(text: string, frame: number): void
 }
 
 export { Seen }

@@ -194,6 +194,19 @@ export class TcpLayer implements SegmentSink {
     conn.keepIcmp({ at: e.at, frame: e.frame, type: e.type, code: e.code, mtu: e.mtu, about, reporterIp: e.reporterIp })
   }
 
+  /** For an input without end: connections that were closed at `until` or before are finished now, not when they make room. */
+  settle(until: Instant): void {
+    const { lingering } = this
+    while (this.lingeringFrom < lingering.length && lingering[this.lingeringFrom]!.closedAt <= until) {
+      const conn = lingering[this.lingeringFrom++]!
+      if (this.open.has(conn)) this.finish(conn, conn.killer ? 'rst' : 'fin')
+    }
+    if (this.lingeringFrom === lingering.length) {
+      lingering.length = 0
+      this.lingeringFrom = 0
+    }
+  }
+
   /** Connections that are open or linger; for memory figures. */
   get held(): number {
     return this.open.size
@@ -265,6 +278,7 @@ export class TcpLayer implements SegmentSink {
 
   private careful(conn: Connection, dir: Direction, me: Half, peer: Half, s: SegmentView): void {
     const flags = s.flags
+    if (s.comment !== '') conn.observer?.comment(s.comment, s.frame)
     if ((flags & RST) !== 0) {
       this.reset(conn, dir, me, peer, s)
       return

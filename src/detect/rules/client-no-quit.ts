@@ -34,7 +34,7 @@ export default defineRule({
     if (ctx.explained(s)) return
     const close = clientClose(s, ctx.fleet)
     if (close === null || close.reading !== 'no-quit') return
-    const role = ctx.fleet.isProxy(s.clientIp) ? 'proxy' : 'client'
+    const role = ctx.fleet.clientIsProxy(s) ? 'proxy' : 'client'
     ctx.report({
       session: s,
       at: close.first.at,

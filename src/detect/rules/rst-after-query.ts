@@ -20,6 +20,7 @@ import {
 import type { Fleet } from '../fleet.ts'
 import { roundness } from '../idle-clusters.ts'
 import { SHORTEST } from '../idle-facts.ts'
+import { sawCloseItself } from '../recorded-legs.ts'
 import { type Culprit, defineRule, type RuleContext, type RuleEvidence, type Verdict } from '../rule.ts'
 import { unknownThere } from '../stale-flow.ts'
 
@@ -171,7 +172,7 @@ function serverSideCut(s: Session, fleet: Fleet): Cut | null {
 function proxyOnItsServerLeg(s: Session, fleet: Fleet): Cut | null {
   const { first, lost } = s.ending
   if (first === null || lost === null || first.by !== CLIENT || s.ending.quit || !lost.complete) return null
-  if (!fleet.isProxy(s.clientIp) || (lost.replyFrame > 0 && lost.replyAt <= first.at)) return null
+  if (!fleet.clientIsProxy(s) || (lost.replyFrame > 0 && lost.replyAt <= first.at)) return null
   const front = fleet.frontLeg(s)
   const left = front?.ending.first
   if (left != null && left.by === CLIENT && left.at <= first.at) return null
@@ -284,7 +285,8 @@ function verdict(s: Session, cut: Cut, ctx: RuleContext): Verdict {
     cause: `${culprit.role} ${culprit.address} ${root.session === s ? cut.how : 'outstanding'} ${root.first.how} ${serverError?.code ?? ''}`,
     // A validation ping that meets a closed connection loses nothing; a replica asks again from where it was.
     severity: lost.name === 'COM_PING' || STREAMS.has(lost.op) ? 'warning' : 'error',
-    confidence: cut.confidence,
+    // A recording proxy has seen on its own socket who closed first.
+    confidence: sawCloseItself(root.session) ? 'certain' : cut.confidence,
     culprit,
     title: (all) => title(all, culprit, howOf(all, cut.how), serverError, ctx.fleet),
     detail: { how: cut.how, close: root.first.how, serverError: serverError?.code ?? null, timerSeconds: timer },

@@ -48,7 +48,7 @@ export default defineRule({
     sample: 'validation-too-late',
   },
   session(s, ctx) {
-    if (s.mysql === null || ctx.fleet.isProxy(s.clientIp)) return
+    if (s.mysql === null || ctx.fleet.clientIsProxy(s)) return
     const closes = idleCloses(ctx.fleet, ctx.explained)
     const victim = idleVictim(s, ctx.fleet, closes)
     if (victim === null) return

@@ -50,7 +50,7 @@ export default defineRule({
     sample: 'validation-wrong-connection',
   },
   session(s, ctx) {
-    if (s.mysql === null || checksOf(s, ctx.fleet).count > 1 || ctx.fleet.isProxy(s.clientIp)) return
+    if (s.mysql === null || checksOf(s, ctx.fleet).count > 1 || ctx.fleet.clientIsProxy(s)) return
     const closes = idleCloses(ctx.fleet, ctx.explained)
     const victim = idleVictim(s, ctx.fleet, closes)
     if (victim === null) return
