@@ -182,6 +182,8 @@ function front(s: Session, fleet: Fleet): Mismatch | null {
   }
   // 1156 is about packets. The client sent none, or one with the right number: somebody else's bytes came first.
   if (back !== null || error === null || s.mysql.outOfOrder.count > 0 || s.tls !== null) return null
+  // The server’s packets alone do not show what the client sent.
+  if (s.sides[CLIENT].segments === 0) return null
   const silent = s.sides[CLIENT].bytes === 0 || s.sides[CLIENT].lastDataAt >= error.at
   if (!silent && s.mysql.loginFrame === 0) return null
   const sent = silent ? 'the client had sent nothing' : 'the client’s only packet was a sound login'
