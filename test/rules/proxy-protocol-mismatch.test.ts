@@ -153,6 +153,13 @@ describe('stays quiet', () => {
     expect(judge(p).of(RULE)).toEqual([])
   })
 
+  it('a capture of the server’s packets alone', () => {
+    const p = play().connect().greet()
+    p.client.data('GET / HTTP/1.1\r\n\r\n')
+    p.answer(err(1156, '08S01', 'Got packets out of order'), 1).close('server')
+    expect(judge(p, { keep: (f) => f.from === 'server' }).of(RULE)).toEqual([])
+  })
+
   it('packets that are really out of order', () => {
     const p = play().connect().greet()
     p.client.data(Uint8Array.of(40, 0, 0, 7, ...new Uint8Array(40).fill(1)))
