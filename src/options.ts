@@ -27,6 +27,8 @@ export interface AnalyzeOptions {
   trace?: string
   /** Adds the silences and the timers that they fit: Report.idle. */
   idle?: boolean
+  /** Adds what happened on the legs of each finding's first session: Report.ladders. */
+  ladders?: boolean
   /** Called now and then, between chunks of input. */
   onProgress?: (progress: Progress) => void
   /** Checked between chunks: once `aborted` is true the run ends with what is known, marked partial. */

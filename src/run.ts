@@ -14,6 +14,7 @@ import { type ClockOffset, clockOffsets } from './detect/clocks.ts'
 import { detect } from './detect/engine.ts'
 import { idleReport } from './detect/idle-report.ts'
 import { RULES } from './detect/rules/index.ts'
+import { ladderReports } from './ladders.ts'
 import { type AnalyzeOptions, parseWhen, resolveWhen } from './options.ts'
 import { anomalyReports, sessionReport, summarise } from './report/build.ts'
 import { type InputReport, REPORT_SCHEMA, type Report, type TraceReport } from './report/model.ts'
@@ -127,6 +128,8 @@ export class Run {
       }),
     }
     if (this.options.idle === true) report.idle = idleReport(fleet)
+    if (this.options.ladders === true)
+      report.ladders = ladderReports(shown, sessions, report.sessions, fleet, this.epoch)
     if (this.trace !== null) report.trace = this.traceReport(this.trace, sessions, clocks)
     if (bugs.length > 0) {
       report.bugs = bugs.map((b) => ({

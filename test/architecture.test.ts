@@ -18,7 +18,7 @@ const ALLOWED: Record<string, string[]> = {
   session: ['core', 'tcp', 'tls', 'mysql', 'state', 'report:types'],
   correlate: ['core', 'session:types', 'logs:types', 'detect:types'],
   detect: ['core', 'session:types', 'mysql', 'state', 'logs:types', 'correlate', 'report:types'],
-  report: ['core', 'session:types', 'detect:types', 'mysql', 'tls', 'cli:types'],
+  report: ['core', 'session:types', 'detect', 'mysql', 'tls', 'cli:types'],
   cli: ['core', 'report', 'detect:types'],
   proxy: ['core', 'capture', 'report:types'],
   policy: ['core', 'report:types', 'detect:types'],

@@ -17,6 +17,9 @@ export interface Limits {
   timelineTail: number
   /** Events kept for a session traced by `sessions show`. */
   traceEvents: number
+  /** Findings whose ladder a report draws, and events of each: what a reader scrolls through, and what keeps HTML under 5 MB. */
+  ladders: number
+  ladderEvents: number
   /** Sessions listed in the report. Broken ones are always listed; healthy ones beyond this are only counted. */
   healthySessions: number
   /** IP fragments awaiting their siblings, in bytes over all datagrams. */
@@ -37,6 +40,8 @@ export const LIMITS: Limits = {
   timelineHead: 8,
   timelineTail: 24,
   traceEvents: 20_000,
+  ladders: 100,
+  ladderEvents: 80,
   healthySessions: 10_000,
   fragmentBytes: 4 << 20,
   anomaliesKept: 8,

@@ -3,6 +3,11 @@
  * contract `mysqlconn.report/1`; `schema.ts` holds the JSON Schema. Times are RFC 3339 UTC strings, durations seconds.
  */
 import type { AnomalyName } from '../core/anomaly.ts'
+import type { CheckReport, Suppression } from './model-check.ts'
+import type { LadderReport } from './model-ladder.ts'
+
+export type { BaselineEntry, CheckCase, CheckReport, Suppression } from './model-check.ts'
+export type { LadderEvent, LadderHost, LadderReport } from './model-ladder.ts'
 
 export const REPORT_SCHEMA = 'mysqlconn.report/1'
 
@@ -23,6 +28,10 @@ export interface Report {
   trace?: TraceReport
   /** Silences, and the timers that they fit: only when AnalyzeOptions.idle asked for it. */
   idle?: IdleReport
+  /** Ladders of the findings: only when AnalyzeOptions.ladders asked for them. */
+  ladders?: LadderReport[]
+  /** What the policy says of all this: only from `mysqlconn check`. */
+  check?: CheckReport
   /** Rules that failed on a session: bugs of ours. Present only when there are any; the run then exits with 70. */
   bugs?: BugReport[]
 }
@@ -158,6 +167,9 @@ export interface SessionReport {
   roleBy: 'syn' | 'content' | 'port' | 'first-packet'
   bytes: { client: number; server: number }
   retransmissions: { client: number; server: number }
+  /** From SYN to the ACK that opens the connection, and from there to MySQL's greeting, seconds; absent where not seen. */
+  handshakeSeconds?: number
+  greetingSeconds?: number
   mysql: {
     serverVersion: string | null
     connectionId: number | null
@@ -222,6 +234,8 @@ export interface Finding {
   excluded: string[]
   remedy: { text: string; config: string }[]
   references: { title: string; url: string }[]
+  /** From `mysqlconn check`: a baseline accepts it. */
+  suppressed?: Suppression
 }
 
 export interface Summary {

@@ -9,6 +9,8 @@ export function* renderNdjson(report: Report): Iterable<string> {
   for (const finding of report.findings) yield line('finding', finding)
   for (const bucket of report.idle?.histogram ?? []) yield line('idle-bucket', bucket)
   for (const timer of report.idle?.timers ?? []) yield line('idle-timer', timer)
+  for (const ladder of report.ladders ?? []) yield line('ladder', ladder)
+  if (report.check !== undefined) yield line('check', report.check)
   if (report.trace !== undefined) {
     const { events, ...trace } = report.trace
     yield line('trace', trace)
