@@ -21,7 +21,7 @@ const ALLOWED: Record<string, string[]> = {
   report: ['core', 'session:types', 'detect', 'mysql', 'tls', 'cli:types'],
   cli: ['core', 'report', 'detect:types'],
   proxy: ['core', 'capture', 'report:types'],
-  policy: ['core', 'report:types', 'detect:types'],
+  policy: ['core', 'report', 'detect:types'],
 }
 /** node: modules by layer; only the rim touches the outside. */
 const OUTSIDE: Record<string, RegExp> = {
@@ -39,6 +39,8 @@ const OUTSIDE: Record<string, RegExp> = {
 const PACKAGES: Record<string, string[]> = {
   'src/report/style.ts': ['chalk'],
   'src/report/table.ts': ['cli-table3'],
+  'src/policy/yaml.ts': ['yaml'],
+  'src/policy/baseline.ts': ['yaml'],
 }
 
 function files(dir: string): string[] {
@@ -157,7 +159,7 @@ describe('architecture', () => {
           continue
         }
         const target = relative(root, resolve(dirname(file), i.from))
-        if (!/^src\/(index|options)\.ts$|^src\/(cli|report)\/|^commands\//.test(target))
+        if (!/^src\/(index|options)\.ts$|^src\/(cli|report|policy|slice)\/|^commands\//.test(target))
           wrong.push(`${relative(root, file)} -> ${target}`)
       }
     }

@@ -21,6 +21,8 @@ export interface Presentation {
   narrow?: (report: Report) => Report
   /** Its own text in place of the first screen of analyze. */
   text?: (report: Report, style: Style) => Iterable<string>
+  /** What the command itself concludes, after the output: its exit code, or null. Graver codes win. */
+  verdict?: (report: Report) => Promise<{ code: number; why: string } | null>
   /** Options beyond the flags. */
   options?: AnalyzeOptions
 }
@@ -69,7 +71,9 @@ export abstract class AnalysisCommand extends BaseCommand {
         strict: flags.strict,
         interrupted: interrupt.aborted,
       }
-      const { code, why } = exitCode(report, request)
+      const own = (await show.verdict?.(report)) ?? { code: 0, why: '' }
+      const general = exitCode(report, request)
+      const { code, why } = general.code === 0 ? own : general
       if (code === 0) return
       this.say(why)
       this.exit(code)

@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'E_NO_SUCH_RULE'
   | 'E_FILTER'
   | 'E_OUTPUT'
+  | 'E_POLICY'
 
 const EXIT_OF: Record<ErrorCode, number> = {
   E_USAGE: EXIT.usage,
@@ -21,6 +22,7 @@ const EXIT_OF: Record<ErrorCode, number> = {
   E_INPUT_OPEN: EXIT.input,
   E_INPUT_UNRECOGNISED: EXIT.input,
   E_OUTPUT: EXIT.input,
+  E_POLICY: EXIT.usage,
 }
 
 /** An error that the user can act on: shown as its message and hint, without a stack. */
