@@ -20,6 +20,8 @@ export interface Limits {
   /** Findings whose ladder a report draws, and events of each: what a reader scrolls through, and what keeps HTML under 5 MB. */
   ladders: number
   ladderEvents: number
+  /** Bytes of frames of one slice: they are held in memory, and a larger one is no slice. */
+  sliceBytes: number
   /** Sessions listed in the report. Broken ones are always listed; healthy ones beyond this are only counted. */
   healthySessions: number
   /** IP fragments awaiting their siblings, in bytes over all datagrams. */
@@ -42,6 +44,7 @@ export const LIMITS: Limits = {
   traceEvents: 20_000,
   ladders: 100,
   ladderEvents: 80,
+  sliceBytes: 256 << 20,
   healthySessions: 10_000,
   fragmentBytes: 4 << 20,
   anomaliesKept: 8,
