@@ -36,7 +36,7 @@ const OUTSIDE: Record<string, RegExp> = {
   tls: /^node:crypto$/,
   detect: /^node:crypto$/,
   report: /^node:crypto$/,
-  cli: /^node:(fs|fs\/promises|path|process|crypto|util)$/,
+  cli: /^node:(fs|fs\/promises|path|process|crypto|util|zlib|child_process)$/,
 }
 const PACKAGES: Record<string, string[]> = {
   'src/report/style.ts': ['chalk'],

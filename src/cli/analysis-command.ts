@@ -23,6 +23,8 @@ export interface Presentation {
   text?: (report: Report, style: Style) => Iterable<string>
   /** What the command itself concludes, after the output: its exit code, or null. Graver codes win. */
   verdict?: (report: Report) => Promise<{ code: number; why: string } | null>
+  /** Silences and ladders are wanted whatever the formats. */
+  extras?: boolean
   /** Options beyond the flags. */
   options?: AnalyzeOptions
 }
@@ -38,7 +40,7 @@ export abstract class AnalysisCommand extends BaseCommand {
     const filter = flags.filter === undefined ? null : parseFilter(flags.filter)
     const files = (flags.output ?? []).map((path) => ({ path, format: formatFor(path) }))
     const wanted = [formatById(flags.format ?? 'text')!, ...files.map((f) => f.format)]
-    const extras = wanted.some((f) => f.extras) ? { idle: true, ladders: true } : {}
+    const extras = show.extras || wanted.some((f) => f.extras) ? { idle: true, ladders: true } : {}
     const options = { ...analyzeOptions(flags), ...extras, ...show.options, version: this.config.version }
 
     const interrupt = new Interrupt()
