@@ -65,7 +65,8 @@ export abstract class AnalysisCommand extends BaseCommand {
       const asked = { idle: show.options?.idle === true, redact: flags.redact }
       const lines = (format: Format, style: Style): Iterable<string> =>
         (format.id === 'text' ? text : format.render)(reportFor(format, report, asked), style)
-      await this.print(lines(wanted[0]!, this.styleOf(flags.color)))
+      const printed = lines(wanted[0]!, this.styleOf(flags.color))
+      await (wanted[0]!.id === 'text' ? this.printPaged(printed) : this.print(printed))
       for (const { path, format } of files) await writeFileAtomically(path, lines(format, FILE_STYLE))
 
       const request = {
