@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { homedir } from 'node:os'
+import { homedir, userInfo } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 
 // Hardly anything that is allocated lives long: a young generation that does not grow, and an old one collected at 60 % growth,
@@ -8,11 +8,13 @@ import { setFlagsFromString } from 'node:v8'
 setFlagsFromString('--semi-space-growth-factor=1')
 setFlagsFromString('--heap-growing-percent=60')
 
-// A container may have neither HOME nor /etc/passwd; a package of oclif's asks for the home folder as it loads.
+// A container may have neither HOME, SHELL nor a line in /etc/passwd; oclif asks for them as it loads.
 try {
+  userInfo()
   homedir()
 } catch {
-  process.env.HOME = '/'
+  process.env.HOME ??= '/'
+  process.env.SHELL ??= '/bin/sh'
 }
 
 const { execute } = await import('@oclif/core')
