@@ -5,10 +5,11 @@
 import { createHash } from 'node:crypto'
 import { sessionIndex } from '../chain.ts'
 import { notableLimits } from '../completeness.ts'
+import { lostRequests } from '../lost.ts'
 import type { Finding, Report, SessionReport } from '../model.ts'
 import { RULE_BOOK } from '../rule-book.ts'
 import { endedText } from '../sessions-table.ts'
-import { bytes, count, dateAndTime, grouped, isLost, seconds } from '../words.ts'
+import { bytes, count, dateAndTime, grouped, seconds } from '../words.ts'
 import { findingHtml, SIGN } from './finding.ts'
 import { SCRIPT } from './page-script.ts'
 import { STYLE } from './page-style.ts'
@@ -75,9 +76,8 @@ function headline(report: Report, causes: readonly Finding[]): string {
   const { sessions, broken } = report.summary
   if (causes.length === 0)
     return sessions === 0 ? 'No MySQL session was seen' : `None of ${count(sessions, 'MySQL session')} broke`
-  const lost = new Set<string>()
-  for (const f of causes) for (const o of f.occurrences) if (isLost(o.outcome)) lost.add(o.session)
-  const what = lost.size === 0 ? 'no query lost' : `${count(lost.size, 'query', 'queries')} lost`
+  const lost = lostRequests(report, causes)
+  const what = lost === 0 ? 'no query lost' : `${count(lost, 'query', 'queries')} lost`
   return `${count(causes.length, 'cause')}, ${grouped(broken)} of ${count(sessions, 'MySQL session')} broke, ${what}`
 }
 
