@@ -1,8 +1,12 @@
 /** Slices of every sample: the same finding again, from whole frames and from anonymised ones; and nothing of anybody in those. */
-import { readdirSync, statSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { analyze } from '../../src/analyze.ts'
+import { MysqlconnError } from '../../src/core/errors.ts'
 import { analyzeBuffers } from '../../src/memory.ts'
 import { parseFilter } from '../../src/report/filter.ts'
 import type { Finding, Report } from '../../src/report/model.ts'
@@ -11,7 +15,7 @@ import { MysqlMask } from '../../src/slice/anonymize/mysql.ts'
 import { Pseudonyms } from '../../src/slice/anonymize/pseudonyms.ts'
 import { maskMessage, maskSql } from '../../src/slice/anonymize/sql.ts'
 import { slice } from '../../src/slice.ts'
-import { ROOT } from '../kit/require.ts'
+import { itNeeds, ROOT } from '../kit/require.ts'
 
 const names = readdirSync(join(ROOT, 'samples')).filter((n) => statSync(join(ROOT, 'samples', n)).isDirectory())
 const inputsOf = (name: string): string[] =>
@@ -216,6 +220,121 @@ describe('pseudonyms', () => {
       for (const b of list.filter((x) => kind(x) === kind(a)))
         expect(common(of(a), of(b))).toBe(common(a.split('.').map(Number), b.split('.').map(Number)))
     expect(of('10.20.0.10')).not.toEqual([10, 20, 0, 10])
+  })
+})
+
+describe('a recording with prepared statements, results, errors, a changed user', () => {
+  const path = join(ROOT, 'test/fixtures/anonymize/mariadb.pcap')
+
+  it('keeps nothing of ours: every name and literal began with zq', async () => {
+    expect(readFileSync(path).toString('latin1').match(/zq/gi)!.length).toBeGreaterThan(80)
+    const made = await slice([path], { filter: parseFilter('port == 33977'), anonymize: true })
+    const text = Buffer.from(made.files[0]!.bytes).toString('latin1')
+    for (const secret of [/zq/i, /Harald/, /4711/, /7a7173/]) expect(text).not.toMatch(secret)
+    const [own, masked] = [await analyze([path]), again(made.files)]
+    expect(masked.findings.map(verdict)).toEqual(own.findings.map(verdict))
+    const counts = (r: Report) =>
+      r.sessions.map((s) => [
+        s.mysql!.commands,
+        s.mysql!.errors.map((e) => [e.code, e.count]),
+        s.bytes,
+        s.mysql!.limits,
+      ])
+    expect(counts(masked)).toEqual(counts(own))
+  })
+
+  itNeeds('tshark')('is dissected by tshark without a fault', async () => {
+    const made = await slice([path], { filter: parseFilter('port == 33977'), anonymize: true })
+    const folder = mkdtempSync(join(tmpdir(), 'mysqlconn-slice-'))
+    try {
+      writeFileSync(join(folder, 'a.pcapng'), made.files[0]!.bytes)
+      const check = ['-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE', '-d', 'tcp.port==33977,mysql']
+      const bad = '_ws.malformed || tcp.checksum.status==0 || ip.checksum.status==0'
+      expect(execFileSync('tshark', [...check, '-r', join(folder, 'a.pcapng'), '-Y', bad], { encoding: 'utf8' })).toBe(
+        '',
+      )
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+})
+
+describe('damaged streams', () => {
+  /** Client and server bytes of a small connection with a secret in every place that holds text. */
+  const packet = (seq: number, body: string): Buffer => {
+    const bytes = Buffer.from(body, 'latin1')
+    const head = Buffer.alloc(4)
+    head.writeUIntLE(bytes.length, 0, 3)
+    head[3] = seq
+    return Buffer.concat([head, bytes])
+  }
+  const column = '\x03def\x06secret\x06secret\x06secret\x06secret\x06secret\x0c\x3f\0\x15\0\0\0\xfd\x81\0\0\0\0'
+  const client = Buffer.concat([
+    packet(0, "\x03SELECT secret FROM secret WHERE secret='secret'"),
+    packet(0, '\x16SELECT ? FROM secret'),
+    packet(0, '\x17\x01\0\0\0\0\x01\0\0\0\0\x01\xfd\0\x06secret'),
+    packet(0, '\x02secret'),
+  ])
+  const server = Buffer.concat([
+    packet(1, '\x01'),
+    packet(2, column),
+    packet(3, '\xfe\0\0\x22\0'),
+    packet(4, '\x06secret'),
+    packet(5, '\xfe\0\0\x22\0'),
+    packet(1, '\0\x01\0\0\0\0\0\x01\0\0\0\0'),
+    packet(2, column),
+    packet(3, '\xfe\0\0\x22\0'),
+    packet(1, "\xff\x6c\x04#42S22Unknown column 'secret' in secret.secret".replace(' in secret.secret', '')),
+    packet(1, '\0\0\0\x02\0\0\0'),
+  ])
+  const masked = (c: Buffer, s: Buffer, whole: [number, number]): string => {
+    const [a, b] = [Uint8Array.from(c), Uint8Array.from(s)]
+    new MysqlMask(
+      { buf: a, whole: whole[0] },
+      { buf: b, whole: whole[1] },
+      new Pseudonyms(Buffer.alloc(32, 1)),
+      'x',
+    ).run()
+    expect([a.length, b.length]).toEqual([c.length, s.length])
+    return `${Buffer.from(a).toString('latin1')}|${Buffer.from(b).toString('latin1')}`
+  }
+
+  it('whole, nothing is left', () =>
+    expect(masked(client, server, [client.length, server.length])).not.toContain('secret'))
+
+  it('cut or with a hole anywhere, nothing is left and nothing throws', () => {
+    fc.assert(
+      fc.property(fc.nat(client.length), fc.nat(server.length), fc.boolean(), (c, s, hole) => {
+        const out = hole ? masked(client, server, [c, s]) : masked(client.subarray(0, c), server.subarray(0, s), [c, s])
+        expect(out).not.toContain('secret')
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('with any bytes changed nothing throws and no length changes', () => {
+    const change = fc.tuple(fc.nat(client.length + server.length - 1), fc.nat(255))
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 8 }), (changes) => {
+        const all = Buffer.concat([client, server])
+        for (const [at, to] of changes) all[at] = to
+        masked(all.subarray(0, client.length), all.subarray(client.length), [client.length, server.length])
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('noise of any kind', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.uint8Array({ maxLength: 300 }), (c, s) => {
+        try {
+          masked(Buffer.from(c), Buffer.from(s), [c.length, s.length])
+        } catch (e) {
+          if (!(e instanceof MysqlconnError)) throw e
+        }
+      }),
+      { numRuns: 500 },
+    )
   })
 })
 

@@ -41,13 +41,14 @@ export class AddressMap {
 /** Leading bits that stay. */
 function kept(a: Uint8Array): number {
   if (a.length === 4) {
-    if (a[0] === 10 || a[0] === 127) return 8
+    if (a[0] === 127) return 32
+    if (a[0] === 10) return 8
     if (a[0] === 172 && (a[1]! & 0xf0) === 16) return 12
     if ((a[0] === 192 && a[1] === 168) || (a[0] === 169 && a[1] === 254)) return 16
     if (a[0] === 100 && (a[1]! & 0xc0) === 64) return 10
     return a[0]! >= 224 ? 8 : 1
   }
-  // ::1 and :: say nothing about anybody.
+  // ::1 and :: say nothing about anybody, nor does 127.0.0.1.
   if (a.subarray(0, 15).every((b) => b === 0)) return 128
   if (a[0] === 0xfe && (a[1]! & 0xc0) === 0x80) return 64
   if ((a[0]! & 0xfe) === 0xfc) return 8

@@ -7,6 +7,7 @@ const TOKEN = new RegExp(
     /\/\*[\s\S]*?(?:\*\/|$)/,
     /(?:--[\s\x00-\x1f]|#)[^\n]*/,
     /`(?:[^`]|``)*(?:`|$)/,
+    /\b[xX]'[0-9a-fA-F]*(?:'|$)/,
     /'(?:[^'\\]|\\[\s\S]|'')*(?:'|$)/,
     /"(?:[^"\\]|\\[\s\S]|"")*(?:"|$)/,
     /@{1,2}[\w.$\x80-\xff]+/,
@@ -36,6 +37,8 @@ export function maskSql(sql: string, names: Pseudonyms): string {
     const c = token[0]!
     if (token.startsWith('/*')) return comment(token, names)
     if (c === '#' || token.startsWith('--')) return token.slice(0, 2) + words(token.slice(2), names)
+    const hex = /^([xX])'([0-9a-fA-F]*)('?)$/.exec(token)
+    if (hex !== null) return `${hex[1]}'${hexDigits(hex[2]!, names)}${hex[3]}`
     if (c === '`') return quoted(token, '`', (inner) => names.name(inner))
     if (c === "'" || c === '"') return quoted(token, c, (inner) => names.value(inner))
     if (token.startsWith('@@')) return token
@@ -102,7 +105,9 @@ function quoted(token: string, quote: string, mask: (inner: string) => string): 
 function number(token: string, names: Pseudonyms): string {
   const prefix = /^0[xXbB]/.exec(token)?.[0] ?? ''
   if (/b/i.test(prefix)) return prefix + token.slice(2).replace(/[01]/g, '1')
-  if (prefix !== '') return prefix + names.value(token.slice(2)).replace(/[g-z]/g, 'a')
+  if (prefix !== '') return prefix + hexDigits(token.slice(2), names)
   const [whole, power] = token.split(/(?=[eE])/) as [string, string | undefined]
   return names.value(whole) + (power ?? '')
 }
+
+const hexDigits = (text: string, names: Pseudonyms): string => names.value(text).replace(/[g-z]/g, 'a')

@@ -10,7 +10,7 @@ escaped event events exclusive execute exists exit explain export extended false
 foreign format found found_rows from full fulltext function general generated get get_lock global grant grants group group_concat
 handler hash having help high_priority hosts hour identified if ifnull ignore import in index indexes infile information_schema inner
 innodb inout insert insert_id instance int integer interval into invoker is is_free_lock is_used_lock isnull isolation join json key
-keys kill language last last_insert_id leading least leave left level like limit linear lines list load local localtime lock locked
+keys kill language last last_insert_id leading least leave left level like limit linear lines list load local localhost localtime lock locked
 logs long longblob longtext loop low_priority lower ltrim mariadb master match max max_execution_time medium mediumint memory merge message
 microsecond min minute mod mode modify month mutex myisam mysql mysqladmin names national natural next no not now nowait null nullif number
 numeric of off offset old on only open optimize option optionally or order out outer outfile over overlaps partition partitions
