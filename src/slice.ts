@@ -149,6 +149,7 @@ async function cut(
   const comments = commentsOf(findings, options.anonymize !== true)
   const range = rangeOf(report, options)
   const recordings: { name: string; picker: Picker }[] = []
+  const keys = [secrets]
   for (const group of sources) {
     const epoch = new Epoch()
     const picker = new Picker(report.sessions, chosen, epoch, range)
@@ -160,6 +161,7 @@ async function cut(
         anomalies: new AnomalyLog(),
         sink: picker,
         signal: options.signal,
+        onSecrets: (text) => keys.push(text),
       })
       await capture.run()
     }
@@ -172,7 +174,16 @@ async function cut(
   return recordings.map(({ name, picker }, i) => {
     const input = anonymous === null ? name : `capture${recordings.length > 1 ? i + 1 : ''}.pcapng`
     const about = `cut by mysqlconn ${VERSION}: ${anonymous === null ? what : `${finding?.rule ?? 'sessions'}, anonymised`}`
-    return { input, ...write(picker, comments, about, secretsFor(picker.picked, secrets), anonymous) }
+    return {
+      input,
+      ...write(
+        picker,
+        comments,
+        about,
+        anonymous === null ? secretsFor(picker.picked, keys.join('\n')) : '',
+        anonymous,
+      ),
+    }
   })
 }
 

@@ -143,6 +143,30 @@ describe('a slice of sessions', () => {
     expect(again(late.files).sessions[0]!.mysql!.user).toBe('app')
   })
 
+  it('takes the TLS keys along that its sessions need, from a key log or the capture; anonymised none', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mysqlconn-slice-'))
+    try {
+      const [from] = inputsOf('tls-error-queue') as [string]
+      const hello = /\x16\x03[\x01-\x03]..\x01\x00..\x03\x03([\s\S]{32})/s.exec(readFileSync(from).toString('latin1'))!
+      const mine = `CLIENT_RANDOM ${Buffer.from(hello[1]!, 'latin1').toString('hex')} ${'ab'.repeat(48)}`
+      const other = `CLIENT_RANDOM ${'cd'.repeat(32)} ${'ef'.repeat(48)}`
+      const keylog = join(folder, 'keys.log')
+      writeFileSync(keylog, `${other}\n${mine}\n`)
+      const one = { filter: parseFilter('tls == complete or tls == failed') }
+      const text = async (inputs: string[], more: object): Promise<string> =>
+        Buffer.from((await slice(inputs, { ...one, ...more })).files[0]!.bytes).toString('latin1')
+      const cutOne = await text([from, keylog], {})
+      expect(cutOne).toContain(mine)
+      expect(cutOne).not.toContain(other)
+      expect(await text([from, keylog], { anonymize: true })).not.toContain('CLIENT_RANDOM')
+      // A slice of the slice finds them in its own block of secrets.
+      writeFileSync(join(folder, 'cut.pcapng'), Buffer.from(cutOne, 'latin1'))
+      expect(await text([join(folder, 'cut.pcapng')], {})).toContain(mine)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
   it('refuses what it cannot find', async () => {
     await expect(slice(inputs, { finding: 'nothing' })).rejects.toThrow("there is no finding 'nothing'")
     await expect(slice(inputs, { session: 'capture.pcap:999' })).rejects.toThrow('there is no session')
