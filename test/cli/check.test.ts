@@ -70,6 +70,13 @@ describe.skipIf(!built)('check', () => {
     expect(run(['check', 'mysql.pcap', '--rule', 'no-such'])).toMatchObject({ code: 2 })
   })
 
+  it('has no flag that could hide a finding from the policy', () => {
+    expect(run(['check', 'mysql.pcap', '--min-severity', 'error'])).toMatchObject({ code: 2 })
+    // Narrowing away all sessions is no way to pass either.
+    expect(run(['check', 'mysql.pcap', '--filter', 'user == nobody'])).toMatchObject({ code: 1 })
+    expect(run(['check', 'mysql.pcap', '--since', '23:59'])).toMatchObject({ code: 1 })
+  })
+
   it('writes, uses and renews a baseline', () => {
     const missing = run(['check', 'mysql.pcap', '--update-baseline', '--baseline', 'b.yml'])
     expect(missing).toMatchObject({ code: 2 })

@@ -108,6 +108,13 @@ describe('the pager', () => {
   })
 })
 
+describe.skipIf(!built)('the help', () => {
+  it('begins with examples, for all and for each command', () => {
+    expect(run(['--help'])).toMatch(/^[^\n]+\n\nEXAMPLES\n {2}\$ mysqlconn analyze/)
+    expect(run(['capture', 'slice', '--help'])).toMatch(/^[^\n]+\n\nEXAMPLES\n/)
+  })
+})
+
 describe('the manual page', () => {
   const page = join(ROOT, 'docs/mysqlconn.1')
   itNeeds('mandoc')('is without a fault, and names every command', () => {
