@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Writes docs/cli.md, docs/rules.md and docs/formats.md from the commands, the rules, the samples and the tables of the build
+ * Writes docs/cli.md, docs/rules.md, docs/formats.md, docs/questions.md, docs/policy.schema.json and the manual page docs/mysqlconn.1 from the commands, the rules, the samples and the tables of the build
  * in dist/ (npm run docs). With --check it writes nothing and exits with 1 when a file is not what it would write.
  */
 import { spawnSync } from 'node:child_process'
@@ -17,6 +17,8 @@ const { default: Help } = await load('src/cli/help.js')
 const { FILTER_FIELDS } = await load('src/report/filter-fields.js')
 const { RULES } = await load('src/index.js')
 const { ANOMALY_KINDS } = await load('src/core/anomaly.js')
+const { QUESTIONS } = await load('src/report/questions.js')
+const { policySchema } = await load('src/policy/policy.js')
 const { LINK_TYPES } = await load('src/packet/link.js')
 const { linkTypeName } = await load('src/capture/link-types.js')
 const { MAGICS } = await load('src/capture/sniff.js')
@@ -24,6 +26,18 @@ const { LOG_FORMATS } = await load('src/logs/index.js')
 const { CONFIG_FORMATS } = await load('src/config/index.js')
 
 const GENERATED = '<!-- Written by npm run docs. Change the code, not this file. -->\n'
+
+const EXIT_CODES = [
+  [0, 'it ran; findings are the normal result. For `check`: the policy holds'],
+  [1, 'there are findings at or above `--fail-on`. For `check`: the policy is broken'],
+  [2, 'wrong usage, or a policy that cannot be read'],
+  [
+    3,
+    'an input cannot be read or recognised, an output cannot be written, or with `--strict` the evidence is incomplete',
+  ],
+  [70, 'a bug of ours: please report it'],
+  [130, 'interrupted, after printing what is known'],
+]
 
 async function cliPage() {
   const config = await Config.load({ root })
@@ -61,14 +75,64 @@ ${fields.join('\n')}
 
 | code | means |
 |---|---|
-| 0 | it ran; findings are the normal result |
-| 1 | there are findings at or above \`--fail-on\` |
-| 2 | wrong usage |
-| 3 | an input cannot be read or recognised, an output cannot be written, or with \`--strict\` the evidence is incomplete |
-| 70 | a bug of ours: please report it |
-| 130 | interrupted, after printing what is known |
+${EXIT_CODES.map(([code, says]) => `| ${code} | ${says} |`).join('\n')}
 
 The format never changes the code.
+`
+}
+
+/** roff(7) of man(7): a manual page of all commands. */
+async function manPage() {
+  const config = await Config.load({ root })
+  const help = new Help(config, { maxWidth: 76, stripAnsi: true })
+  const text = (s) =>
+    s
+      .replaceAll('\\', '\\e')
+      .replaceAll('-', '\\-')
+      .replace(/^([.'])/gm, '\\&$1')
+  const commands = [...config.commands]
+    .filter((c) => !c.hidden && !(c.aliases ?? []).includes(c.id))
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
+    .map((c) => {
+      const body = help
+        .formatCommand(c)
+        .split('\n')
+        .map((line) => line.trimEnd())
+        .join('\n')
+        .trim()
+      const name = `mysqlconn ${c.id.replaceAll(':', ' ')}`
+      return `.SS ${text(name)}\n${text(c.summary ?? '')}\n.PP\n.nf\n${text(body)}\n.fi`
+    })
+  const codes = EXIT_CODES.map(([code, says]) => `.TP\n.B ${code}\n${text(says.replaceAll('`', ''))}`)
+  return `.\\" Written by npm run docs. Change the code, not this file.
+.TH MYSQLCONN 1 "" "mysqlconn ${config.version}" "User Commands"
+.SH NAME
+mysqlconn \\- say why MySQL connections break
+.SH SYNOPSIS
+.B mysqlconn
+.I COMMAND
+[\\fIOPTION\\fR]... \\fIINPUT\\fR...
+.SH DESCRIPTION
+${text(`Reads packet captures, rebuilds the MySQL sessions in them, and says which connections broke, who cut them, why, and whether the
+lost query may have run. Results go to standard output, everything else to standard error. Nothing is sent over the network.`)}
+.SH COMMANDS
+${commands.join('\n')}
+.SH EXIT STATUS
+${codes.join('\n')}
+.SH ENVIRONMENT
+.TP
+.B NO_COLOR, FORCE_COLOR
+${text('No colour, or colour also where the output is no terminal.')}
+.TP
+.B MYSQLCONN_PAGER, PAGER
+${text('Shows reports that are longer than the terminal; cat or an empty value turns it off.')}
+.TP
+.B LC_ALL, LC_CTYPE, LANG
+${text('Whether the terminal shows UTF-8. Output does not depend on them otherwise.')}
+.SH FILES
+.TP
+.B mysqlconn.yml
+${text('The policy of mysqlconn check, found upward from the working directory.')}
 `
 }
 
@@ -120,6 +184,28 @@ function example(rule) {
     return ''
   }
   return `**Example**: [${folder}](../${folder}/README.md)\n\n\`\`\`text\n${text.trimEnd().replace(/^\n/, '')}\n\`\`\`\n`
+}
+
+/** What people ask, with a worked example each. */
+function questionsPage() {
+  const sections = QUESTIONS.map((q) => {
+    const rules = q.rules.map((id) => RULES.find((r) => r.id === id)).filter((r) => r !== undefined)
+    return `## ${q.id}
+
+**${q.asks}**
+
+Comes as: ${q.messages.map((m) => `\`${m}\``).join(', ')}
+
+${q.answer.join('\n\n')}
+
+${q.find.map((f) => `- ${f}`).join('\n')}
+
+Rules: ${rules.map((r) => `[${r.id}](rules.md#${r.id})`).join(', ')}
+
+${rules[0] === undefined ? '' : example(rules[0])}`
+  })
+  const list = QUESTIONS.map((q) => `- [${q.asks}](#${q.id})`).join('\n')
+  return `${GENERATED}\n# What people ask\n\nThe same text as \`mysqlconn explain\` with the message that you see:\n\`mysqlconn explain "TLS/SSL error: Success (0)"\`, \`mysqlconn explain 2013\`.\n\n${list}\n\n${sections.join('\n')}`
 }
 
 function formatsPage() {
@@ -226,6 +312,9 @@ for (const [name, text] of [
   ['cli.md', await cliPage()],
   ['rules.md', rulesPage()],
   ['formats.md', formatsPage()],
+  ['questions.md', questionsPage()],
+  ['policy.schema.json', `${JSON.stringify(policySchema(RULES.map((r) => r.id)), null, 2)}\n`],
+  ['mysqlconn.1', await manPage()],
   ['../README.md', readmePage()],
 ]) {
   const path = join(process.env.MYSQLCONN_DOCS ?? join(root, 'docs'), name)

@@ -228,7 +228,7 @@ class SeriesNumbering implements FrameMap {
 }
 
 /** File names, told apart where they repeat: by as much of their folder as it takes. */
-function uniqueNames(inputs: readonly ExpandedInput[]): string[] {
+export function uniqueNames(inputs: readonly ExpandedInput[]): string[] {
   const names = inputs.map((i) => (i.path === '-' ? 'stdin' : basename(i.path)))
   const seen = new Map<string, number>()
   for (const n of names) seen.set(n, (seen.get(n) ?? 0) + 1)

@@ -20,6 +20,7 @@ export type { AnalyzeOptions, Progress } from './options.ts'
 export type * from './report/model.ts'
 export { REPORT_SCHEMA } from './report/model.ts'
 export { type ProxySettings, type RunningProxy, startProxy } from './serve.ts'
+export { type Slice, type SliceFile, type SliceOptions, slice } from './slice.ts'
 export { VERSION } from './version.ts'
 
 /** Every rule with what it sees, why it matters and how to fix it, in alphabetical order. */

@@ -38,6 +38,8 @@ export interface AnalyzeOptions {
   idle?: boolean
   /** Adds the TLS section: versions, ciphers, failures, who was hit: Report.tls. */
   tls?: boolean
+  /** Adds what happened on the legs of each finding's first session: Report.ladders. */
+  ladders?: boolean
   /** Called now and then, between chunks of input. */
   onProgress?: (progress: Progress) => void
   /** Checked between chunks: once `aborted` is true the run ends with what is known, marked partial. */

@@ -33,6 +33,7 @@ import {
 } from './detect/timer-settings.ts'
 import { tlsReport } from './detect/tls-report.ts'
 import { type KeyLogInput, keyLogAnomalies } from './key-inputs.ts'
+import { ladderReports } from './ladders.ts'
 import type { LogEvent } from './logs/event.ts'
 import type { LogCounts } from './logs/source.ts'
 import { EventStore } from './logs/store.ts'
@@ -194,6 +195,8 @@ export class Run {
     if (this.options.around !== undefined) report.around = this.aroundReport(this.options.around, findings, fleet)
     if (this.options.idle === true) report.idle = idleReport(fleet)
     if (this.options.tls === true) report.tls = tlsReport(fleet, this.epoch)
+    if (this.options.ladders === true)
+      report.ladders = ladderReports(shown, sessions, report.sessions, fleet, this.epoch)
     if (this.trace !== null) report.trace = this.traceReport(this.trace, sessions, clocks, fleet)
     if (bugs.length > 0) {
       report.bugs = bugs.map((b) => ({

@@ -19,6 +19,6 @@ export default class RulesList extends BaseCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(RulesList)
     if (flags.format === 'json') await this.print([JSON.stringify(RULES, null, 2)])
-    else await this.print(renderRulesList(RULES, this.styleOf(flags.color)))
+    else await this.printPaged(renderRulesList(RULES, this.styleOf(flags.color)))
   }
 }

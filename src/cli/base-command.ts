@@ -6,6 +6,7 @@ import { Command, Errors, Flags } from '@oclif/core'
 import { EXIT, MysqlconnError } from '../core/errors.ts'
 import { type ColorChoice, escapeControls, makeStyle, type Style } from '../report/style.ts'
 import { printLines } from './output.ts'
+import { printPaged } from './pager.ts'
 
 export const COLOR_FLAG = {
   color: Flags.string({
@@ -35,6 +36,11 @@ export abstract class BaseCommand extends Command {
 
   protected print(lines: Iterable<string>): Promise<void> {
     return printLines(lines)
+  }
+
+  /** The same for text that a person reads: through a pager on a terminal. */
+  protected printPaged(lines: Iterable<string>): Promise<void> {
+    return printPaged(lines)
   }
 
   /** A line to the user that is not a result. */

@@ -116,9 +116,10 @@ export const OUTPUT_FLAGS = {
     helpGroup: 'OUTPUT',
   }),
   redact: Flags.boolean({
-    summary: 'Replace the literals of SQL statements with ?.',
+    summary: `Replace the literals of SQL statements with ?. By default only in ${FORMATS.filter((f) => f.redacts)
+      .map((f) => f.id)
+      .join(', ')}.`,
     allowNo: true,
-    default: false,
     helpGroup: 'OUTPUT',
   }),
   around: Flags.string({

@@ -1,6 +1,6 @@
 /** Where results go: stdout with back pressure and without complaint about a closed pipe, or a file written at once or not at all. */
 import { randomBytes } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { MysqlconnError } from '../core/errors.ts'
 
@@ -23,15 +23,26 @@ export async function printLines(lines: Iterable<string>): Promise<void> {
 }
 
 /** Writes a file beside its final place and renames it: readers see the old one or the whole new one. Mode 0600. */
-export async function writeFileAtomically(path: string, lines: Iterable<string>): Promise<void> {
+export function writeFileAtomically(path: string, lines: Iterable<string>): Promise<void> {
+  return atomically(path, (file) =>
+    inBatches(lines, async (text) => {
+      await file.writeFile(text)
+      return true
+    }),
+  )
+}
+
+/** The same for bytes. */
+export function writeBytesAtomically(path: string, bytes: Uint8Array): Promise<void> {
+  return atomically(path, (file) => file.writeFile(bytes))
+}
+
+async function atomically(path: string, fill: (file: FileHandle) => Promise<void>): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}.tmp`)
   try {
     const file = await open(temporary, 'wx', 0o600)
     try {
-      await inBatches(lines, async (text) => {
-        await file.writeFile(text)
-        return true
-      })
+      await fill(file)
       await file.sync()
     } finally {
       await file.close()

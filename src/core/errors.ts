@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'E_FILTER'
   | 'E_OUTPUT'
   | 'E_PROXY_LISTEN'
+  | 'E_POLICY'
 
 const EXIT_OF: Record<ErrorCode, number> = {
   E_USAGE: EXIT.usage,
@@ -23,6 +24,7 @@ const EXIT_OF: Record<ErrorCode, number> = {
   E_INPUT_UNRECOGNISED: EXIT.input,
   E_OUTPUT: EXIT.input,
   E_PROXY_LISTEN: EXIT.usage,
+  E_POLICY: EXIT.usage,
 }
 
 /** An error that the user can act on: shown as its message and hint, without a stack. */

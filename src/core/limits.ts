@@ -17,6 +17,11 @@ export interface Limits {
   timelineTail: number
   /** Events kept for a session traced by `sessions show`. */
   traceEvents: number
+  /** Findings whose ladder a report draws, and events of each: what a reader scrolls through, and what keeps HTML under 5 MB. */
+  ladders: number
+  ladderEvents: number
+  /** Bytes of frames of one slice: they are held in memory, and a larger one is no slice. */
+  sliceBytes: number
   /** Sessions listed in the report. Broken ones are always listed; healthy ones beyond this are only counted. */
   healthySessions: number
   /** Ended sessions that the live analysis of the proxy keeps as context for the next ones. */
@@ -59,6 +64,9 @@ export const LIMITS: Limits = {
   timelineHead: 8,
   timelineTail: 24,
   traceEvents: 20_000,
+  ladders: 100,
+  ladderEvents: 80,
+  sliceBytes: 256 << 20,
   healthySessions: 10_000,
   liveSessions: 2_000,
   fragmentBytes: 4 << 20,

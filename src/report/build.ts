@@ -34,6 +34,7 @@ export function sessionReport(s: Session, fleet: Fleet, epoch: Epoch): SessionRe
     roleBy: s.roleBy,
     bytes: { client: s.sides[CLIENT].bytes, server: s.sides[SERVER].bytes },
     retransmissions: { client: s.sides[CLIENT].retransmissions, server: s.sides[SERVER].retransmissions },
+    ...timings(s),
     mysql: mysqlReport(s),
     tls:
       s.tls === null
@@ -62,6 +63,16 @@ export function sessionReport(s: Session, fleet: Fleet, epoch: Epoch): SessionRe
         (s.mysql !== null && s.mysql.commands.total > 0 ? 'answered' : 'none'),
     },
   }
+}
+
+/** How long the connection took to open: TCP's handshake, and the server's greeting after it. */
+function timings(s: Session): Pick<SessionReport, 'handshakeSeconds' | 'greetingSeconds'> {
+  const { toServer, toClient } = s.handshakeTimes
+  if (s.synFrame === 0 || toServer < 0 || toClient < 0) return {}
+  const handshakeSeconds = toSeconds(toServer + toClient)
+  const greetingAt = s.mysql?.greetingAt ?? -1
+  if (!s.mysql || s.mysql.greetingFrame === 0 || greetingAt < s.synAckAt) return { handshakeSeconds }
+  return { handshakeSeconds, greetingSeconds: toSeconds(Math.max(0, greetingAt - s.synAckAt - toClient)) }
 }
 
 function mysqlReport(s: Session): SessionReport['mysql'] {

@@ -63,7 +63,7 @@ interface Leg {
 }
 
 /** Front leg, then its back legs; a leg alone when no other is known. */
-function legsOf(
+export function legsOf(
   o: Occurrence,
   session: SessionReport | undefined,
   sessions: ReadonlyMap<string, SessionReport>,
@@ -82,7 +82,7 @@ function legsOf(
   return legs.map((s) => ({ client: s.client, server: s.server, session: s }))
 }
 
-function label(name: string, endpoint: string, finding: Finding): string {
+export function label(name: string, endpoint: string, finding: Finding): string {
   const { address, product, role } = finding.culprit
   if (address !== hostOf(endpoint) || role === 'client' || role === 'middlebox') return `${name} ${endpoint}`
   if (product !== null) return `${product} ${endpoint}`
@@ -96,9 +96,9 @@ export function proxyName(s: SessionReport | undefined): string {
 }
 
 /** Address of an endpoint, without port and brackets. */
-const hostOf = (endpoint: string): string => endpoint.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
+export const hostOf = (endpoint: string): string => endpoint.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
 
-function clientName(s: SessionReport | undefined): string {
+export function clientName(s: SessionReport | undefined): string {
   return s?.mysql?.attributes['program_name'] ?? s?.mysql?.user ?? 'client'
 }
 
@@ -125,7 +125,7 @@ export function serverName(s: SessionReport | undefined): string {
 }
 
 /** `17:18:51.043 RST by the server, 13.0 s after the last byte`. */
-function markText(s: SessionReport, at: string, finding: Finding): string {
+export function markText(s: SessionReport, at: string, finding: Finding): string {
   const { how, by, silenceSeconds } = s.ending
   if (how === 'open') return ''
   const what = how === 'timeout' ? 'no answer any more' : how === 'unknown' ? 'ended' : how.toUpperCase()

@@ -4,6 +4,11 @@
  */
 import type { AnomalyName } from '../core/anomaly.ts'
 import type { Unread } from '../tls/listener.ts'
+import type { CheckReport, Suppression } from './model-check.ts'
+import type { LadderReport } from './model-ladder.ts'
+
+export type { BaselineEntry, CheckCase, CheckReport, Suppression } from './model-check.ts'
+export type { LadderEvent, LadderHost, LadderReport } from './model-ladder.ts'
 
 export const REPORT_SCHEMA = 'mysqlconn.report/1'
 
@@ -30,6 +35,10 @@ export interface Report {
   idle?: IdleReport
   /** What the TLS sessions used, which failed, and who was hit: only when AnalyzeOptions.tls asked for it. */
   tls?: TlsReport
+  /** Ladders of the findings: only when AnalyzeOptions.ladders asked for them. */
+  ladders?: LadderReport[]
+  /** What the policy says of all this: only from `mysqlconn check`. */
+  check?: CheckReport
   /** Rules that failed on a session: bugs of ours. Present only when there are any; the run then exits with 70. */
   bugs?: BugReport[]
 }
@@ -288,6 +297,9 @@ export interface SessionReport {
   roleBy: 'syn' | 'content' | 'port' | 'first-packet'
   bytes: { client: number; server: number }
   retransmissions: { client: number; server: number }
+  /** From SYN to the ACK that opens the connection, and from there to MySQL's greeting, seconds; absent where not seen. */
+  handshakeSeconds?: number
+  greetingSeconds?: number
   mysql: {
     serverVersion: string | null
     connectionId: number | null
@@ -352,6 +364,8 @@ export interface Finding {
   excluded: string[]
   remedy: { text: string; config: string }[]
   references: { title: string; url: string }[]
+  /** From `mysqlconn check`: a baseline accepts it. */
+  suppressed?: Suppression
 }
 
 export interface Summary {

@@ -16,6 +16,8 @@ export function* renderNdjson(report: Report): Iterable<string> {
     yield line('around', around)
     for (const event of events) yield line('around-event', event)
   }
+  for (const ladder of report.ladders ?? []) yield line('ladder', ladder)
+  if (report.check !== undefined) yield line('check', report.check)
   if (report.trace !== undefined) {
     const { events, ...trace } = report.trace
     yield line('trace', trace)

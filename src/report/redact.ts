@@ -2,7 +2,7 @@
  * --redact: literals of SQL become `?` everywhere in a report, so that it can be passed on. Keywords, identifiers, addresses,
  * times and our own numbers stay: the verdict stays checkable. Done twice it changes nothing more.
  */
-import type { Evidence, Finding, Report } from './model.ts'
+import type { Evidence, Finding, Report, TraceEventReport } from './model.ts'
 
 // One alternative per token that hides or protects a literal (manual: Literal Values, Comments, Identifiers). Quoted text may
 // be cut off by the preview's limit, so its end is optional. Backticks and words protect the digits inside identifiers.
@@ -64,20 +64,20 @@ export function redactReport(report: Report): Report {
     ),
     findings: report.findings.map(redactFinding),
   }
-  if (report.trace !== undefined) {
-    const events = report.trace.events.map((e) => {
-      // What the client says in a command is a statement; all else is prose about it.
-      const isStatement = e.layer === 'mysql' && e.dir === 'client' && e.what.startsWith('COM_')
-      const says = e.layer === 'log' ? redactLine(e.says) : isStatement ? redactSql(e.says) : redactProse(e.says)
-      return { ...e, says }
-    })
-    out.trace = { ...report.trace, events }
-  }
+  if (report.trace !== undefined) out.trace = { ...report.trace, events: report.trace.events.map(redactEvent) }
+  if (report.ladders !== undefined)
+    out.ladders = report.ladders.map((l) => ({ ...l, events: l.events.map(redactEvent) }))
   if (report.around !== undefined) {
     const events = report.around.events.map((e) => ({ ...e, says: redactLine(e.says) }))
     out.around = { ...report.around, events }
   }
   return out
+}
+
+/** What the client says in a command is a statement; all else is prose about it. */
+function redactEvent<E extends TraceEventReport>(e: E): E {
+  const isStatement = e.layer === 'mysql' && e.dir === 'client' && e.what.startsWith('COM_')
+  return { ...e, says: e.layer === 'log' ? redactLine(e.says) : isStatement ? redactSql(e.says) : redactProse(e.says) }
 }
 
 function redactFinding(f: Finding): Finding {

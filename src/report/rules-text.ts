@@ -84,7 +84,8 @@ function* knowledgeLines(k: Knowledge, rules: readonly RuleMeta[], style: Style)
   )
 }
 
-function* row(style: Style, label: string, items: readonly string[]): Iterable<string> {
+/** A label, then one item a line, each wrapped under itself. */
+export function* row(style: Style, label: string, items: readonly string[]): Iterable<string> {
   for (let i = 0; i < items.length; i++) {
     const lines = hang(`  ${padEnd(i === 0 ? label : '', LABEL)}  `, style.clean(items[i]!), style.width)
     if (i === 0) lines[0] = lines[0]!.replace(label, style.dim(label))

@@ -107,32 +107,37 @@ const tls = object({
   handshake: oneOf('complete', 'failed', 'unseen'),
 })
 
-const session = object({
-  id: sessionId,
-  client: { ...endpoint, description: 'the side that opened this leg' },
-  server: endpoint,
-  legOf: { type: ['string', 'null'], description: 'front session whose statements this back leg carried' },
-  sameAs: { ...list(string), description: 'the same connection in another capture' },
-  vantage: oneOf('client', 'proxy', 'server', 'unknown'),
-  startAt: time,
-  endAt: time,
-  firstFrame: integer,
-  lastFrame: integer,
-  connState: { ...string, description: "Zeek's conn_state" },
-  history: { ...string, description: "Zeek's history" },
-  roleBy: oneOf('syn', 'content', 'port', 'first-packet'),
-  bytes: bothSides,
-  retransmissions: bothSides,
-  mysql: nullable(ref('mysql')),
-  tls: nullable(ref('tls')),
-  ending: object({
-    how: oneOf('fin', 'rst', 'open', 'timeout', 'unknown'),
-    by: oneOf('client', 'server', 'unknown'),
-    command: nullableString,
-    silenceSeconds: { type: 'number', minimum: 0 },
-    outcome: ref('outcome'),
-  }),
-})
+const session = object(
+  {
+    id: sessionId,
+    client: { ...endpoint, description: 'the side that opened this leg' },
+    server: endpoint,
+    legOf: { type: ['string', 'null'], description: 'front session whose statements this back leg carried' },
+    sameAs: { ...list(string), description: 'the same connection in another capture' },
+    vantage: oneOf('client', 'proxy', 'server', 'unknown'),
+    startAt: time,
+    endAt: time,
+    firstFrame: integer,
+    lastFrame: integer,
+    connState: { ...string, description: "Zeek's conn_state" },
+    history: { ...string, description: "Zeek's history" },
+    roleBy: oneOf('syn', 'content', 'port', 'first-packet'),
+    bytes: bothSides,
+    retransmissions: bothSides,
+    handshakeSeconds: { type: 'number', minimum: 0, description: 'from SYN to the ACK that opens the connection' },
+    greetingSeconds: { type: 'number', minimum: 0, description: "from there to MySQL's greeting" },
+    mysql: nullable(ref('mysql')),
+    tls: nullable(ref('tls')),
+    ending: object({
+      how: oneOf('fin', 'rst', 'open', 'timeout', 'unknown'),
+      by: oneOf('client', 'server', 'unknown'),
+      command: nullableString,
+      silenceSeconds: { type: 'number', minimum: 0 },
+      outcome: ref('outcome'),
+    }),
+  },
+  ['handshakeSeconds', 'greetingSeconds'],
+)
 
 const evidence = {
   oneOf: [
@@ -166,27 +171,33 @@ const occurrence = object({
   evidence: list(ref('evidence')),
 })
 
-const finding = object({
-  id: { ...string, description: 'rule:fingerprint; same cause, same id' },
-  rule: string,
-  family: string,
-  severity: oneOf('error', 'warning', 'info'),
-  confidence: oneOf('certain', 'likely', 'possible'),
-  title: string,
-  culprit: object({
-    role: oneOf('client', 'proxy', 'server', 'middlebox', 'network', 'unknown'),
-    address: { type: ['string', 'null'], description: 'without a port' },
-    product: nullableString,
-  }),
-  detail: {
-    type: 'object',
-    description: "the rule's own facts: mysqlconn rules show; shared and log are the same for every rule",
+const suppression = object({ reason: string, owner: string, expires: string })
+
+const finding = object(
+  {
+    id: { ...string, description: 'rule:fingerprint; same cause, same id' },
+    rule: string,
+    family: string,
+    severity: oneOf('error', 'warning', 'info'),
+    confidence: oneOf('certain', 'likely', 'possible'),
+    title: string,
+    culprit: object({
+      role: oneOf('client', 'proxy', 'server', 'middlebox', 'network', 'unknown'),
+      address: { type: ['string', 'null'], description: 'without a port' },
+      product: nullableString,
+    }),
+    detail: {
+      type: 'object',
+      description: "the rule's own facts: mysqlconn rules show; shared and log are the same for every rule",
+    },
+    occurrences: { ...list(ref('occurrence')), minItems: 1 },
+    excluded: list(string),
+    remedy: list(object({ text: string, config: string })),
+    references: list(object({ title: string, url: string })),
+    suppressed: { ...suppression, description: 'from check: a baseline accepts it' },
   },
-  occurrences: { ...list(ref('occurrence')), minItems: 1 },
-  excluded: list(string),
-  remedy: list(object({ text: string, config: string })),
-  references: list(object({ title: string, url: string })),
-})
+  ['suppressed'],
+)
 
 const number = { type: 'number' }
 const idleBucket = object({
@@ -334,6 +345,35 @@ const timer = object({
   where: { ...string, description: '`input:line` where it was read, or observed' },
 })
 
+const ladder = object({
+  finding: string,
+  hosts: list(object({ name: string, address: string })),
+  legs: list(object({ session: sessionId, client: endpoint, server: endpoint })),
+  events: list(ref('ladderEvent')),
+  dropped: integer,
+})
+const ladderEvent = object(
+  { ...(traceEvent.properties as Record<string, JsonSchema>), leg: { type: ['integer', 'null'] }, input: string },
+  ['bytes', 'emphasis'],
+)
+
+const baselineEntry = object({ id: string, reason: string, owner: string, expires: string })
+const check = object({
+  policy: nullableString,
+  passed: { type: 'boolean' },
+  failOn: { enum: ['error', 'warning', 'info', null] },
+  cases: list(
+    object({
+      kind: oneOf('rule', 'budget', 'require', 'baseline'),
+      name: string,
+      passed: { type: 'boolean' },
+      says: string,
+      findings: list(string),
+    }),
+  ),
+  baseline: object({ path: nullableString, stale: list(baselineEntry), expired: list(baselineEntry) }),
+})
+
 export const REPORT_JSON_SCHEMA: JsonSchema = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   $id: `urn:mysqlconn:${REPORT_SCHEMA}`,
@@ -361,9 +401,11 @@ export const REPORT_JSON_SCHEMA: JsonSchema = {
       idle: object({ histogram: list(ref('idleBucket')), timers: list(ref('idleTimer')) }),
       tls: ref('tlsSection'),
       trace: object({ session: sessionId, events: list(ref('traceEvent')), dropped: integer }),
+      ladders: list(ref('ladder')),
+      check: ref('check'),
       bugs: list(object({ rule: string, session: string, message: string })),
     },
-    ['trace', 'idle', 'around', 'timers', 'tls', 'bugs'],
+    ['trace', 'idle', 'around', 'timers', 'tls', 'ladders', 'check', 'bugs'],
   ),
   $defs: {
     anomaly,
@@ -381,5 +423,8 @@ export const REPORT_JSON_SCHEMA: JsonSchema = {
     idleBucket,
     idleTimer,
     tlsSection,
+    ladder,
+    ladderEvent,
+    check,
   },
 }

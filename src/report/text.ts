@@ -16,9 +16,10 @@ import {
 import { type FindingTextOptions, findingText, infoLine } from './finding-text.ts'
 import { inputLines } from './inputs-text.ts'
 import { pathsFor } from './look.ts'
+import { lostRequests } from './lost.ts'
 import type { Finding, Report } from './model.ts'
 import type { Style } from './style.ts'
-import { count, grouped, isLost, seconds, shellWord } from './words.ts'
+import { count, grouped, seconds, shellWord } from './words.ts'
 import { cut, displayWidth, hang, padEnd, padStart } from './wrap.ts'
 
 /** Up to this many causes are told in full at once; more get an overview first. */
@@ -70,7 +71,7 @@ function* screen(report: Report, style: Style, options: FindingTextOptions): Ite
 function* verdict(report: Report, causes: readonly Finding[], style: Style): Iterable<string> {
   const { sessions, broken } = report.summary
   if (causes.length > 0) {
-    const lost = lostRequests(causes)
+    const lost = lostRequests(report, causes)
     const facts = [
       `${count(causes.length, 'cause')}`,
       broken === 0
@@ -95,12 +96,6 @@ function* verdict(report: Report, causes: readonly Finding[], style: Style): Ite
         ? 'No MySQL session was seen, so nothing can be said about connections'
         : 'There was no packet to read, so nothing can be said about connections'
   yield `  ${style.yellow(style.glyph.warning)} ${style.bold(says)}`
-}
-
-function lostRequests(causes: readonly Finding[]): number {
-  const lost = new Set<string>()
-  for (const f of causes) for (const o of f.occurrences) if (isLost(o.outcome)) lost.add(o.session)
-  return lost.size
 }
 
 /** The causes with their counts, one line each. */
