@@ -7,7 +7,7 @@ import type { Epoch } from '../core/time.ts'
 import type { Confidence, Evidence, Finding, Occurrence, Severity } from '../report/model.ts'
 import type { Session } from '../session/session.ts'
 import { sharedTraits } from './blast-radius.ts'
-import { Fleet, type Roles } from './fleet.ts'
+import { type BorrowKnowledge, Fleet, type Roles } from './fleet.ts'
 import type { Rule, RuleContext, RuleEvidence, Verdict } from './rule.ts'
 import { redactSecrets } from './secrets.ts'
 import { addTwins, oneCausePerConnection, perConnection } from './twins.ts'
@@ -28,8 +28,9 @@ export function detect(
   sessions: readonly Session[],
   epoch: Epoch,
   roles: Roles = new Map(),
+  borrows: BorrowKnowledge = {},
 ): EngineResult {
-  const fleet = new Fleet(sessions, roles)
+  const fleet = new Fleet(sessions, roles, borrows)
   const explained = new Set<Session>()
   const bugs: EngineResult['bugs'] = []
   const groups = new Map<string, { rule: Rule; verdicts: Verdict[] }>()

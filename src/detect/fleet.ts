@@ -1,8 +1,11 @@
 /** All sessions of a run, with the questions that rules ask about more than one of them. Indexes are built once. */
 import type { Duration, Instant } from '../core/time.ts'
+import type { LogEvent } from '../logs/event.ts'
 import { Command } from '../mysql/commands.ts'
 import type { KillFact, Session } from '../session/session.ts'
+import { type StateStory, stateStory } from './leaks.ts'
 import { type Carried, Legs } from './legs.ts'
+import { PoolTrace } from './pool-trace.ts'
 import { otherVantages } from './vantages.ts'
 
 const REPLICATION: readonly number[] = [
@@ -18,6 +21,12 @@ export interface Kill extends KillFact {
 /** Roles that the user named, by address or by input (the host that was captured on). */
 export type Roles = ReadonlyMap<string, 'client' | 'proxy' | 'server'>
 
+/** What else is known of borrowers: checkouts and checkins of pool traces on the run's clock, and the silence between two (--borrow-gap). */
+export interface BorrowKnowledge {
+  events?: readonly LogEvent[]
+  gap?: Duration
+}
+
 export class Fleet {
   readonly sessions: readonly Session[]
   private readonly killsById = new Map<number, Kill[]>()
@@ -29,9 +38,15 @@ export class Fleet {
   private readonly opens = new Map<string, Set<string>>()
   private readonly closedByClient = new Map<string, Session[]>()
 
-  constructor(sessions: readonly Session[], roles: Roles = new Map()) {
+  private readonly stories = new Map<Session, StateStory | null>()
+  private readonly trace: PoolTrace
+  private readonly borrowGap: Duration
+
+  constructor(sessions: readonly Session[], roles: Roles = new Map(), borrows: BorrowKnowledge = {}) {
     this.sessions = sessions
     this.roles = roles
+    this.trace = new PoolTrace(borrows.events ?? [])
+    this.borrowGap = borrows.gap ?? 0
     for (const s of sessions) this.index(s)
     for (const list of this.closedByClient.values()) list.sort((a, b) => a.ending.first!.at - b.ending.first!.at)
     this.legs = new Legs(this)
@@ -102,6 +117,16 @@ export class Fleet {
   /** For reports: the front session whose statements a back leg carried, where it was only one. */
   onlyFront(s: Session): Session | null {
     return this.legs.onlyFront(s)
+  }
+
+  /** The borrowers of a connection, with the state that each found and left; null when nothing changed it. */
+  stateStory(s: Session): StateStory | null {
+    let story = this.stories.get(s)
+    if (story === undefined) {
+      story = s.mysql?.state == null ? null : stateStory(s, { trace: this.trace.of(s, this), gap: this.borrowGap })
+      this.stories.set(s, story)
+    }
+    return story
   }
 
   /** What the user said this address, or the host of this input, is; null when nothing was said. */

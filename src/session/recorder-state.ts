@@ -35,6 +35,7 @@ import {
 import { idleBefore, NO_VALIDATIONS, type RecordBurst, spoke } from './idle-times.ts'
 import type { SessionRecorder } from './recorder.ts'
 import type { AuthFact, CommandFact, ErrorFact, FirstClose, KillFact, MysqlFacts, ValidationFact } from './session.ts'
+import type { StateLog } from './state-log.ts'
 import { StatementStore } from './statement-store.ts'
 import { addEvent, type EventKind, eventsOf, type TimelineEvent } from './timeline.ts'
 import type { TlsFactsRecorder } from './tls-facts.ts'
@@ -119,6 +120,18 @@ export abstract class RecorderState {
   protected textOf = -1
   protected idOf = -1
 
+  /** What changed the session's state and ran with it; null while nothing did. */
+  stateLog: StateLog | null = null
+  /** Hashes of the first statements after the login, 0 until there are so many: a pool may say them at every checkout. */
+  protected opener1 = 0
+  protected opener2 = 0
+  protected opener3 = 0
+  /** So far the session has only been set up: see aboutSession(). */
+  protected settingUp = true
+  /** When and where the open transaction began. */
+  protected transactionAt: Instant = 0
+  protected transactionFrame = 0
+
   /** The capture lost server bytes while commands were in flight, or they came to light late: which of them
    *  is answered is unknown until all are. */
   protected answerHidden = false
@@ -190,6 +203,14 @@ export abstract class RecorderState {
   }
   protected get oldestOp(): number {
     return this.rows.numbers[this.row * NUMBERS + OP]!
+  }
+
+  /** Number of the oldest command in flight, see commands-in-flight.ts. */
+  protected get oldestNumber(): number {
+    return this.pushed - this.inFlight
+  }
+  get openers(): readonly number[] {
+    return [this.opener1, this.opener2, this.opener3].filter((h) => h !== 0)
   }
 
   event(kind: EventKind, dir: Direction, at: Instant, frame: number, value: number): void {

@@ -33,8 +33,9 @@ import {
 } from './hot.ts'
 import { RecordBurst, replied, spoke, validated } from './idle-times.ts'
 import { readKill } from './kill-statement.ts'
-import { hasText, IN_ORDER, NO_OVERLAPS, namesStatement, OPAQUE, RecorderState } from './recorder-state.ts'
+import { hasText, IN_ORDER, NO_OVERLAPS, namesStatement, OPAQUE } from './recorder-state.ts'
 import type { ErrorFact } from './session.ts'
+import { StateRecorder } from './state-recorder.ts'
 import { rememberText } from './statement-store.ts'
 import { EventKind } from './timeline.ts'
 import { TlsFactsRecorder } from './tls-facts.ts'
@@ -59,7 +60,7 @@ const TIMELINE_OF: readonly number[] = (() => {
 })()
 
 // hot path: no allocation per packet
-export class SessionRecorder extends RecorderState implements StreamSink, MysqlListener, TcpObserver {
+export class SessionRecorder extends StateRecorder implements StreamSink, MysqlListener, TcpObserver {
   // ---- StreamSink
 
   data(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
@@ -273,6 +274,9 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
     // Statement ids and binary parameters differ between the legs of a proxy: of these only the command byte counts.
     const hash = hasText(op) ? textHash(op, buf, start, end, argumentLength) : textHash(op, buf, start, start, 0)
     beginExchange(this.rows, this.row, at, begun, hash, argumentLength + 1)
+    if (this.settingUp) this.setUp(op, hash, buf, start, end, at)
+    if (this.stateLog !== null || this.touchesState(op, buf, start, end, at))
+      this.stepsBy(op, hash, buf, start, end, argumentLength, statementId, at, begun)
   }
 
   private overlap(at: Instant, frame: number): void {
@@ -299,10 +303,12 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
 
   prepared(statementId: number, _parameters: number, _columns: number): void {
     this.statements.namePrepared(statementId)
+    this.stateLog?.named(this.oldestNumber, statementId)
   }
 
   replyEnd(statusFlags: number, rows: number, columns: number, more: boolean, at: Instant, frame: number): void {
-    if (statusFlags >= 0) this.statusFlags = statusFlags
+    if (statusFlags >= 0) this.flagsNow(statusFlags)
+    this.stateLog?.answered(this.oldestNumber, statusFlags, rows, columns, more, at, frame)
     this.trace?.reply(statusFlags, rows, columns, more, at, frame)
     if (more) return
     if (this.overlaps !== NO_OVERLAPS && this.overlaps.answeredAt < 0) this.overlaps.answeredAt = at
@@ -344,6 +350,7 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
     // COM_CHANGE_USER is answered in the words of a login.
     if (phase !== 'reply' && !(phase === 'auth' && this.inFlight > 0 && this.oldestOp === Command.COM_CHANGE_USER))
       return
+    this.stateLog?.failed(this.oldestNumber, code, at, frame)
     replied(this.rows, this.row, at)
     if (this.awaiting !== null) {
       this.awaiting.outcome = 'answered'
@@ -356,11 +363,13 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
   }
 
   answerLost(_at: Instant, _frame: number): void {
+    this.stateLog?.lost(this.oldestNumber)
     popCommand(this.rows, this.row)
   }
 
   tracked(changes: readonly TrackedChange[], at: Instant, frame: number): void {
     for (const c of changes) if (c.type === 1) this.schema = c.value
+    this.stepTracked(changes)
     this.trace?.tracked(changes, at, frame)
   }
 

@@ -6,6 +6,7 @@ import type { Direction } from '../core/direction.ts'
 import type { Duration, Instant } from '../core/time.ts'
 import type { Flavor, Greeting, Login, ProxyHeader, RecognisedBy } from '../mysql/listener.ts'
 import type { Outcome } from '../report/model.ts'
+import type { StateFacts } from '../state/step.ts'
 import type { IcmpFact, ResetFact, RoleBy } from '../tcp/connection.ts'
 import type { Plaintext } from '../tls/plaintext.ts'
 import type { CommandCounts } from './command-counts.ts'
@@ -203,6 +204,8 @@ export interface MysqlFacts {
   /** Longest idle time, from an answer to the next command, that the connection survived: that command was answered. */
   longestIdle: Duration
   validations: ValidationFact
+  /** What changed its state and ran with it; null when nothing did. */
+  state: StateFacts | null
 }
 
 /** ClientHello (RFC 8446 4.1.2): versions as the manual spells them, cipher suites by their IANA names, in the client's order. */

@@ -26,6 +26,7 @@ import queryCancelled from './query-cancelled.ts'
 import rstAfterQuery from './rst-after-query.ts'
 import serverCrash from './server-crash.ts'
 import serverShutdown from './server-shutdown.ts'
+import sessionPollution from './session-pollution.ts'
 import silentDrop from './silent-drop.ts'
 import tlsErrorQueue from './tls-error-queue.ts'
 import tlsHandshakeFailure from './tls-handshake-failure.ts'
@@ -72,4 +73,5 @@ export const RULES: readonly Rule[] = [
   queryCancelled,
   portReuse,
   packetLoss,
+  sessionPollution,
 ]
