@@ -101,6 +101,29 @@ export class SessionRows {
     for (let i = 0; i < whole; i += 4) textInfo[first + (i >> 2)] = words.getInt32(start + i, LITTLE)
   }
 
+  /**
+   * Whether a row's text of n bytes holds '@', or '_' with an l or L behind it (…_LOCK): four bytes at a time, since every
+   * statement is asked.
+   */
+  textAssigns(row: number, n: number): boolean {
+    const { textInfo } = this
+    const first = (row * TEXT + TEXT_HEAD) >> 2
+    const end = first + ((n + 3) >> 2)
+    for (let i = first; i < end; i++) {
+      const w = textInfo[i]!
+      const at = w ^ 0x40404040
+      const low = w ^ 0x5f5f5f5f
+      if (((((at - 0x01010101) & ~at) | ((low - 0x01010101) & ~low)) & 0x80808080) === 0) continue
+      const from = i << 2
+      const to = Math.min(from + 4, (first << 2) + n)
+      for (let p = from; p < to; p++) {
+        const c = this.text[p]!
+        if (c === 0x40 || (c === 0x5f && (this.text[p + 1]! | 0x20) === 0x6c)) return true
+      }
+    }
+    return false
+  }
+
   release(row: number): void {
     this.queues.delete(row)
     this.free.push(row)

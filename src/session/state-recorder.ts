@@ -8,7 +8,7 @@ import { Command } from '../mysql/commands.ts'
 import type { TrackedChange } from '../mysql/listener.ts'
 import { Status } from '../mysql/status.ts'
 import { assigns, Matter, mayMatter } from '../state/may-matter.ts'
-import { AT, FRAME, LAST_REPLY_AT, NUMBERS } from './hot.ts'
+import { AT, FRAME, LAST_REPLY_AT, NUMBERS, TEXT_MOST } from './hot.ts'
 import { namesStatement, RecorderState } from './recorder-state.ts'
 import { aboutSession, type CommandNow, resets, StateLog } from './state-log.ts'
 
@@ -60,7 +60,10 @@ export abstract class StateRecorder extends RecorderState {
     if (op === Command.COM_QUERY || op === Command.COM_STMT_PREPARE) {
       const matter = mayMatter(buf, start, end)
       if (matter !== Matter.perhaps) return matter === Matter.yes
-      return assigns(buf, start, end, this.severalStatements)
+      const n = end - start
+      const several = this.severalStatements
+      if (n <= TEXT_MOST && !several && !this.rows.textAssigns(this.row, n)) return false
+      return assigns(buf, start, end, several)
     }
     return op === Command.COM_INIT_DB || op === Command.COM_SET_OPTION || resets(op)
   }
