@@ -27,6 +27,10 @@ export interface AnalyzeOptions {
   trace?: string
   /** Adds the silences and the timers that they fit: Report.idle. */
   idle?: boolean
+  /** Adds who changed session state and who ran with it: Report.pollution. */
+  pollution?: boolean
+  /** Seconds of silence that mark another borrower of a pooled connection (--borrow-gap); without it silence marks none. */
+  borrowGap?: number
   /** Called now and then, between chunks of input. */
   onProgress?: (progress: Progress) => void
   /** Checked between chunks: once `aborted` is true the run ends with what is known, marked partial. */

@@ -12,8 +12,12 @@ import { LIMITS } from './core/limits.ts'
 import { Epoch, type Instant, NS_PER_SECOND, toSeconds } from './core/time.ts'
 import { type ClockOffset, clockOffsets } from './detect/clocks.ts'
 import { detect } from './detect/engine.ts'
+import type { Fleet } from './detect/fleet.ts'
 import { idleReport } from './detect/idle-report.ts'
+import { pollutionReport } from './detect/pollution-report.ts'
 import { RULES } from './detect/rules/index.ts'
+import { stateAt } from './detect/state-at.ts'
+import type { LogEvent } from './logs/event.ts'
 import { type AnalyzeOptions, parseWhen, resolveWhen } from './options.ts'
 import { anomalyReports, sessionReport, summarise } from './report/build.ts'
 import { type InputReport, REPORT_SCHEMA, type Report, type TraceReport } from './report/model.ts'
@@ -24,12 +28,16 @@ import { shiftSession } from './session/shift.ts'
 import type { Trace } from './session/trace.ts'
 import { VERSION } from './version.ts'
 
+const stateOf = (state: string): { state?: string } => (state === '' ? {} : { state })
+
 const RANK = { error: 0, warning: 1, info: 2 } as const
 
 export class Run {
   readonly epoch = new Epoch()
   readonly inputs: InputReport[] = []
   partial = false
+  /** Checkouts and checkins of pool traces, on the run's clock. */
+  readonly borrows: LogEvent[] = []
   private readonly options: AnalyzeOptions
   private readonly kept: Session[] = []
   private total = 0
@@ -105,6 +113,7 @@ export class Run {
       sessions,
       this.epoch,
       new Map(Object.entries(this.options.roles ?? {})),
+      { events: this.borrows, gap: (this.options.borrowGap ?? 0) * NS_PER_SECOND },
     )
     const least = RANK[this.options.minSeverity ?? 'info']
     const shown = findings.filter((f) => RANK[f.severity] <= least)
@@ -127,7 +136,8 @@ export class Run {
       }),
     }
     if (this.options.idle === true) report.idle = idleReport(fleet)
-    if (this.trace !== null) report.trace = this.traceReport(this.trace, sessions, clocks)
+    if (this.options.pollution === true) report.pollution = pollutionReport(fleet, this.epoch)
+    if (this.trace !== null) report.trace = this.traceReport(this.trace, sessions, clocks, fleet)
     if (bugs.length > 0) {
       report.bugs = bugs.map((b) => ({
         rule: b.rule,
@@ -170,10 +180,12 @@ export class Run {
     t: { session: string; trace: Trace },
     sessions: readonly Session[],
     clocks: ReadonlyMap<string, ClockOffset>,
+    fleet: Fleet,
   ): TraceReport {
     const session = sessions.find((s) => s.id === t.session)
     const ahead = clocks.get(session?.input ?? '')?.offset ?? 0
     const start = session?.startAt ?? t.trace.events[0]?.at ?? 0
+    const state = session === undefined ? () => '' : stateAt(session, fleet)
     return {
       session: t.session,
       events: t.trace.events.map((e) => ({
@@ -185,6 +197,7 @@ export class Run {
         what: e.what,
         says: e.says,
         ...(e.emphasis ? { emphasis: true } : {}),
+        ...stateOf(state(e.at - ahead)),
       })),
       dropped: t.trace.dropped,
     }

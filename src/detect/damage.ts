@@ -50,6 +50,8 @@ export function damageOf(leak: Leak, s: Session): Damage | null {
       return wrongSchema(leak, steps)
     case 'user_variable':
       return first(steps, () => true, `it read ${leak.name}, which another borrower had set`)
+    case 'prepared_statement':
+      return first(steps, () => true, 'it executed a statement that another borrower had prepared')
     case 'temp_table':
       return first(
         steps,

@@ -38,6 +38,7 @@ export class Fleet {
   private readonly opens = new Map<string, Set<string>>()
   private readonly closedByClient = new Map<string, Session[]>()
 
+  private readonly byStream = new Map<string, Session>()
   private readonly stories = new Map<Session, StateStory | null>()
   private readonly trace: PoolTrace
   private readonly borrowGap: Duration
@@ -53,6 +54,7 @@ export class Fleet {
   }
 
   private index(s: Session): void {
+    this.byStream.set(`${s.input}:${s.stream}`, s)
     for (const k of s.mysql?.kills ?? []) push(this.killsById, k.connectionId, { ...k, by: s })
     if (s.mysql?.proxyHeader != null) this.announced.add(s.clientIp)
     if (s.mysql !== null) {
@@ -117,6 +119,11 @@ export class Fleet {
   /** For reports: the front session whose statements a back leg carried, where it was only one. */
   onlyFront(s: Session): Session | null {
     return this.legs.onlyFront(s)
+  }
+
+  /** A session of an input by its tcp.stream, null when there is none. */
+  session(input: string, stream: number): Session | null {
+    return this.byStream.get(`${input}:${stream}`) ?? null
   }
 
   /** The borrowers of a connection, with the state that each found and left; null when nothing changed it. */

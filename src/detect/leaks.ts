@@ -31,6 +31,8 @@ export interface StateStory {
   found: readonly ReadonlyMap<string, string>[]
   left: readonly ReadonlyMap<string, string>[]
   leaks: readonly Leak[]
+  /** Every change that a borrower made, in order. */
+  sets: readonly { key: string; borrow: Borrow }[]
 }
 
 /** Statements kept per victim. */
@@ -62,6 +64,7 @@ export function stateStory(s: Session, sources: BorrowSources): StateStory | nul
   const found: Map<string, string>[] = []
   const left: Map<string, string>[] = []
   const setIn = new Map<Entry, Borrow>()
+  const sets: { key: string; borrow: Borrow }[] = []
   for (const b of borrows) {
     found.push(snapshot(state))
     if (b.index > 0) open = carriedOver(state, open, all, setIn, borrows)
@@ -73,7 +76,11 @@ export function stateStory(s: Session, sources: BorrowSources): StateStory | nul
       const touched = state.apply(step, ours)
       const wiped = step.op === Command.COM_RESET_CONNECTION || step.op === Command.COM_CHANGE_USER
       for (const key of touched) changes.set(key, (changes.get(key) ?? 0) + 1)
-      for (const entry of state.entries.values()) if (!setIn.has(entry)) setIn.set(entry, b)
+      for (const entry of state.entries.values()) {
+        if (setIn.has(entry)) continue
+        setIn.set(entry, b)
+        sets.push({ key: entry.key, borrow: b })
+      }
       open = open.filter((o) => {
         const still = o.entries.some((e) => state.entries.get(e.key) === e)
         if (!still) o.leak.endedBy = wiped ? 'reset' : 'statement'
@@ -88,7 +95,7 @@ export function stateStory(s: Session, sources: BorrowSources): StateStory | nul
     left.push(snapshot(state))
   }
   for (const o of all) o.leak.damage = damageOf(o.leak, s)
-  return { borrows, found, left, leaks: all.map((o) => o.leak).filter((l) => l.victims.length > 0) }
+  return { borrows, found, left, leaks: all.map((o) => o.leak).filter((l) => l.victims.length > 0), sets }
 }
 
 /** What the state that others left makes of the open leaks, at the begin of a borrow. */

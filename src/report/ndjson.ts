@@ -9,6 +9,9 @@ export function* renderNdjson(report: Report): Iterable<string> {
   for (const finding of report.findings) yield line('finding', finding)
   for (const bucket of report.idle?.histogram ?? []) yield line('idle-bucket', bucket)
   for (const timer of report.idle?.timers ?? []) yield line('idle-timer', timer)
+  for (const c of report.pollution?.connections ?? []) yield line('polluted-connection', c)
+  for (const state of report.pollution?.states ?? []) yield line('polluted-state', state)
+  for (const c of report.pollution?.shared ?? []) yield line('shared-connection', c)
   if (report.trace !== undefined) {
     const { events, ...trace } = report.trace
     yield line('trace', trace)

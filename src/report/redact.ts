@@ -59,10 +59,12 @@ export function redactReport(report: Report): Report {
     const events = report.trace.events.map((e) => {
       // What the client says in a command is a statement; all else is prose about it.
       const isStatement = e.layer === 'mysql' && e.dir === 'client' && e.what.startsWith('COM_')
-      return { ...e, says: isStatement ? redactSql(e.says) : redactProse(e.says) }
+      const says = isStatement ? redactSql(e.says) : redactProse(e.says)
+      return e.state === undefined ? { ...e, says } : { ...e, says, state: redactProse(e.state) }
     })
     out.trace = { ...report.trace, events }
   }
+  if (report.pollution !== undefined) out.pollution = redactDetail(report.pollution)
   return out
 }
 

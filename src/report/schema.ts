@@ -214,6 +214,61 @@ const idleTimer = object({
   ),
 })
 
+const names = { type: 'object', additionalProperties: string }
+const pollution = object({
+  connections: list(
+    object({
+      session: sessionId,
+      client: endpoint,
+      server: endpoint,
+      leaks: integer,
+      borrowers: list(
+        object({
+          at: time,
+          mark: string,
+          confidence: { enum: ['certain', 'likely', 'possible', null] },
+          who: nullableString,
+          statements: integer,
+          found: { ...names, description: 'state that differs from what the login left' },
+          left: names,
+        }),
+      ),
+    }),
+  ),
+  states: list(
+    object({
+      state: string,
+      name: string,
+      harm: oneOf('answers', 'writes', 'waits', 'cuts', 'speed', 'info'),
+      why: string,
+      sets: integer,
+      connections: integer,
+      leaks: integer,
+      ranWith: integer,
+      damage: integer,
+      setBy: list(string),
+    }),
+  ),
+  shared: list(
+    object({
+      session: sessionId,
+      client: endpoint,
+      server: endpoint,
+      onlyFront: nullable(sessionId),
+      reuses: list(
+        object({
+          at: time,
+          frame: integer,
+          how: oneOf('reset', 'change-user'),
+          idleSeconds: number,
+          roundTrips: integer,
+          restored: list(string),
+        }),
+      ),
+    }),
+  ),
+})
+
 const traceEvent = object(
   {
     at: time,
@@ -225,8 +280,9 @@ const traceEvent = object(
     says: string,
     bytes: integer,
     emphasis: { type: 'boolean' },
+    state: { ...string, description: 'session state that differs from what the login left' },
   },
-  ['bytes', 'emphasis'],
+  ['bytes', 'emphasis', 'state'],
 )
 
 export const REPORT_JSON_SCHEMA: JsonSchema = {
@@ -249,10 +305,11 @@ export const REPORT_JSON_SCHEMA: JsonSchema = {
         blind: { ...list(string), description: 'what could not be seen' },
       }),
       idle: object({ histogram: list(ref('idleBucket')), timers: list(ref('idleTimer')) }),
+      pollution: ref('pollution'),
       trace: object({ session: sessionId, events: list(ref('traceEvent')), dropped: integer }),
       bugs: list(object({ rule: string, session: string, message: string })),
     },
-    ['trace', 'idle', 'bugs'],
+    ['trace', 'idle', 'pollution', 'bugs'],
   ),
   $defs: {
     anomaly,
@@ -267,5 +324,6 @@ export const REPORT_JSON_SCHEMA: JsonSchema = {
     traceEvent,
     idleBucket,
     idleTimer,
+    pollution,
   },
 }

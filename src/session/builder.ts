@@ -206,6 +206,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       inferred: r.notes,
       longestIdle: row.longestIdle,
       validations: r.validations,
+      desync: r.desync,
       state: r.stateLog?.facts(r.openers) ?? null,
     }
   }

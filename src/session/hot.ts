@@ -4,6 +4,7 @@
  * owns a row from the moment its connection is recognised until it is finished.
  */
 import { LIMITS } from '../core/limits.ts'
+import { Echoes } from './echoes.ts'
 
 /** Numbers of a session, two cache lines. First line: the oldest command in flight. */
 export const IN_FLIGHT = 0
@@ -55,6 +56,8 @@ export interface Queued {
 }
 
 export class SessionRows {
+  /** Statements that may be heard again on another leg. */
+  readonly echoes = new Echoes()
   numbers = new Float64Array(FIRST_ROWS * NUMBERS)
   counts = new Int32Array(FIRST_ROWS * COUNTS)
   text = new Uint8Array(FIRST_ROWS * TEXT)

@@ -34,7 +34,16 @@ import {
 } from './hot.ts'
 import { idleBefore, NO_VALIDATIONS, type RecordBurst, spoke } from './idle-times.ts'
 import type { SessionRecorder } from './recorder.ts'
-import type { AuthFact, CommandFact, ErrorFact, FirstClose, KillFact, MysqlFacts, ValidationFact } from './session.ts'
+import type {
+  AuthFact,
+  CommandFact,
+  DesyncFact,
+  ErrorFact,
+  FirstClose,
+  KillFact,
+  MysqlFacts,
+  ValidationFact,
+} from './session.ts'
 import type { StateLog } from './state-log.ts'
 import { StatementStore } from './statement-store.ts'
 import { addEvent, type EventKind, eventsOf, type TimelineEvent } from './timeline.ts'
@@ -126,6 +135,10 @@ export abstract class RecorderState {
   protected opener1 = 0
   protected opener2 = 0
   protected opener3 = 0
+  /** Four letters of the last COM_QUERY, see leadingWord(). */
+  protected leading = 0
+  /** The first answer that does not belong to its command; null while all do. */
+  desync: DesyncFact | null = null
   /** So far the session has only been set up: see aboutSession(). */
   protected settingUp = true
   /** When and where the open transaction began. */

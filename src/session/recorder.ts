@@ -35,7 +35,7 @@ import { RecordBurst, replied, spoke, validated } from './idle-times.ts'
 import { readKill } from './kill-statement.ts'
 import { hasText, IN_ORDER, NO_OVERLAPS, namesStatement, OPAQUE } from './recorder-state.ts'
 import type { ErrorFact } from './session.ts'
-import { StateRecorder } from './state-recorder.ts'
+import { leadingWord, StateRecorder } from './state-recorder.ts'
 import { rememberText } from './statement-store.ts'
 import { EventKind } from './timeline.ts'
 import { TlsFactsRecorder } from './tls-facts.ts'
@@ -274,12 +274,15 @@ export class SessionRecorder extends StateRecorder implements StreamSink, MysqlL
     // Statement ids and binary parameters differ between the legs of a proxy: of these only the command byte counts.
     const hash = hasText(op) ? textHash(op, buf, start, end, argumentLength) : textHash(op, buf, start, start, 0)
     beginExchange(this.rows, this.row, at, begun, hash, argumentLength + 1)
+    if (this.rows.echoes.open > 0 && hasText(op)) this.rows.echoes.heard(hash, this.conn.stream, at, begun)
+    if (op === Command.COM_QUERY) this.leading = leadingWord(buf, start, end)
     if (this.settingUp) this.setUp(op, hash, buf, start, end, at)
-    if (this.stateLog !== null || this.touchesState(op, buf, start, end, at))
+    if (this.stateLog?.watching === true || this.touchesState(op, buf, start, end, statementId, at))
       this.stepsBy(op, hash, buf, start, end, argumentLength, statementId, at, begun)
   }
 
   private overlap(at: Instant, frame: number): void {
+    this.unreadAnswer(at, frame)
     if (this.overlaps === NO_OVERLAPS) {
       this.overlaps = {
         count: 1,
@@ -291,7 +294,8 @@ export class SessionRecorder extends StateRecorder implements StreamSink, MysqlL
     } else this.overlaps.count++
   }
 
-  replyBegin(_kind: ReplyKind, at: Instant, frame: number): void {
+  replyBegin(kind: ReplyKind, at: Instant, frame: number): void {
+    this.fits(kind, at, frame)
     replyBegins(this.rows, this.row, at, frame)
     const waiting = this.awaiting
     if (waiting !== null && waiting.replyFrame === 0) {

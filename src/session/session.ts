@@ -171,6 +171,22 @@ export interface AuthFact {
   frame: number
 }
 
+/** An answer that does not belong to its command, or that nobody reads. */
+export interface DesyncFact {
+  /** mismatch: rows for a statement that gives none, or the reverse; unread: the client went on without the answer. */
+  kind: 'mismatch' | 'unread'
+  /** Of a mismatch the answer, of an unread one the command that was sent instead of waiting. */
+  at: Instant
+  frame: number
+  /** The command whose answer it is about. */
+  commandFrame: number
+  text: string | null
+  /** What a mismatched answer was: OK or rows. */
+  got: string
+  /** How long the client had waited for the unread answer. */
+  waited: Duration
+}
+
 export interface MysqlFacts {
   recognisedBy: RecognisedBy
   recognisedFrame: number
@@ -204,6 +220,8 @@ export interface MysqlFacts {
   /** Longest idle time, from an answer to the next command, that the connection survived: that command was answered. */
   longestIdle: Duration
   validations: ValidationFact
+  /** The first answer that does not belong to its command; null when all do. */
+  desync: DesyncFact | null
   /** What changed its state and ran with it; null when nothing did. */
   state: StateFacts | null
 }

@@ -13,6 +13,7 @@ import type { Dialect } from '../state/lexer.ts'
 import { introducesItself } from '../state/may-matter.ts'
 import { effectsOf } from '../state/statement.ts'
 import type { StateFacts, StateStep } from '../state/step.ts'
+import type { Echoes } from './echoes.ts'
 
 /** Steps kept per session: the first and the last ones. */
 const HEAD_KEPT = 48
@@ -42,6 +43,7 @@ export interface CommandNow {
 
 const NO_EFFECTS: readonly Effect[] = []
 const NO_CHANGES: readonly TrackedChange[] = []
+const NO_CARRIERS: StateStep['carried'] = []
 
 export class StateLog {
   private readonly head: StateStep[] = []
@@ -58,10 +60,14 @@ export class StateLog {
   private preparing: { number: number; effects: readonly Effect[]; text: string } | null = null
   private ansiQuotes = false
   private readonly status: number
+  private readonly stream: number
+  private readonly echoes: Echoes
 
-  /** `status`: the session's status flags so far, -1 if none. */
-  constructor(status: number) {
+  /** `status`: the session's status flags so far, -1 if none; `stream`: its tcp.stream. */
+  constructor(status: number, stream: number, echoes: Echoes) {
     this.status = status
+    this.stream = stream
+    this.echoes = echoes
   }
 
   /** The session carries state that its login did not leave: every command is of interest. */
@@ -69,7 +75,13 @@ export class StateLog {
     return this.changed.size > 0 || (this.base.size > 0 && this.afterLogin > 0)
   }
 
+  /** A prepared statement that changes state. */
+  knows(statementId: number): boolean {
+    return this.prepared.has(statementId)
+  }
+
   facts(openers: readonly number[]): StateFacts | null {
+    for (const w of this.waiting) this.echoes.withdraw(w.step)
     if (this.head.length === 0) return null
     const steps = [...this.head, ...this.tail.slice(this.oldest), ...this.tail.slice(0, this.oldest)]
     return { steps, dropped: this.dropped, openers, status: this.status }
@@ -85,7 +97,10 @@ export class StateLog {
       this.preparing = effects.length > 0 ? { number: c.number, effects, text: text ?? '' } : null
       return
     }
-    if (effects.length === 0 && !this.watching && !resets(c.op)) return
+    // Transactions that end in time are nobody's concern.
+    if (!this.watching && !resets(c.op) && effects.every((e) => e.key === 'transaction' || e.key === 'lock:tables')) {
+      if (!effects.some((e) => e.key === 'lock:tables' && e.does === 'set')) return
+    }
     if (effects.length === 0 && this.changed.size === 0 && !resets(c.op)) this.afterLogin--
     const step: StateStep = {
       at: c.at,
@@ -105,9 +120,11 @@ export class StateLog {
       code: 0,
       results: 0,
       tracked: NO_CHANGES,
+      carried: NO_CARRIERS,
     }
     this.keep(step)
     this.waiting.push({ number: c.number, step })
+    this.echoes.offer(step, this.stream)
   }
 
   /** A transaction was open when the session paused, was checked, or began another: who opened it is a step as well. */
@@ -136,6 +153,7 @@ export class StateLog {
       code: 0,
       results: 1,
       tracked: NO_CHANGES,
+      carried: NO_CARRIERS,
     })
   }
 
@@ -211,6 +229,7 @@ export class StateLog {
         code: 0,
         results: 0,
         tracked: NO_CHANGES,
+        carried: NO_CARRIERS,
       }
       this.keep(step)
       this.waiting.push({ number: c.number, step })
@@ -234,7 +253,7 @@ export class StateLog {
 
   private take(number: number, done: boolean): StateStep | null {
     // Those that were never answered leave no trace here.
-    while (this.waiting.length > 0 && this.waiting[0]!.number < number) this.waiting.shift()
+    while (this.waiting.length > 0 && this.waiting[0]!.number < number) this.echoes.withdraw(this.waiting.shift()!.step)
     const first = this.waiting[0]
     if (first === undefined || first.number !== number) return null
     if (done) this.waiting.shift()
@@ -243,6 +262,7 @@ export class StateLog {
 
   /** Which keys now differ from what the login left: decides what is worth recording, not what is reported. */
   private happened(step: StateStep): void {
+    this.echoes.withdraw(step)
     if (step.code === 0 && resets(step.op)) {
       const schema = step.op === Command.COM_RESET_CONNECTION && this.changed.has('schema')
       this.changed.clear()

@@ -5,10 +5,10 @@
 import { type Instant, NS_PER_MS } from '../core/time.ts'
 import { Capability } from '../mysql/capabilities.ts'
 import { Command } from '../mysql/commands.ts'
-import type { TrackedChange } from '../mysql/listener.ts'
+import { ReplyKind, type TrackedChange } from '../mysql/listener.ts'
 import { Status } from '../mysql/status.ts'
 import { assigns, Matter, mayMatter } from '../state/may-matter.ts'
-import { AT, FRAME, LAST_REPLY_AT, NUMBERS, TEXT_MOST } from './hot.ts'
+import { AT, FRAME, IN_FLIGHT, LAST_REPLY_AT, NUMBERS, OP, REPLY_FRAME, TEXT_MOST } from './hot.ts'
 import { namesStatement, RecorderState } from './recorder-state.ts'
 import { aboutSession, type CommandNow, resets, StateLog } from './state-log.ts'
 
@@ -32,6 +32,31 @@ function versionNumber(version: string): number {
   return m === null ? 0 : Number(m[1]) * 10_000 + Number(m[2]) * 100 + Number(m[3])
 }
 
+/** A command sent this long after one that has no answer yet: whoever sent that one has given up on it. */
+const GIVEN_UP = 300 * NS_PER_MS
+
+/** The first four letters of a statement in lower case, as a number; 0 when it does not begin with letters. */
+export function leadingWord(buf: Uint8Array, start: number, end: number): number {
+  return end - start < 4
+    ? 0
+    : buf[start]! | (buf[start + 1]! << 8) | (buf[start + 2]! << 16) | (buf[start + 3]! << 24) | 0x20202020
+}
+const word = (letters: string): number => leadingWord(new TextEncoder().encode(letters), 0, 4)
+/** Statements that give rows, and that do not (manual: which statements return result sets). */
+const SELECT = word('sele')
+const NO_ROWS: readonly number[] = [
+  word('inse'),
+  word('upda'),
+  word('dele'),
+  word('comm'),
+  word('begi'),
+  word('roll'),
+  word('set '),
+]
+
+/** SELECT … INTO gives OK; INSERT … RETURNING, SET STATEMENT … FOR and BEGIN NOT ATOMIC (MariaDB) may give rows; several statements give several answers. */
+const HAS_ITS_OWN_ANSWER = /\breturning\b|^\s*set\s+statement\b|^\s*begin\s+not\b|^\s*select\b.*\binto\b|;\s*\S|…$/is
+
 // hot path: no allocation per packet
 export abstract class StateRecorder extends RecorderState {
   /** Right after the login: which statements open the session, and whether it is still being set up. */
@@ -52,7 +77,14 @@ export abstract class StateRecorder extends RecorderState {
   }
 
   /** Whether a command may change the session's state, or ran with a transaction that somebody left open: what every command pays. */
-  protected touchesState(op: number, buf: Uint8Array, start: number, end: number, at: Instant): boolean {
+  protected touchesState(
+    op: number,
+    buf: Uint8Array,
+    start: number,
+    end: number,
+    statementId: number,
+    at: Instant,
+  ): boolean {
     if (this.inTransaction) {
       const idle = at - this.rows.numbers[this.row * NUMBERS + LAST_REPLY_AT]!
       if (idle > PAUSE || op === Command.COM_PING || resets(op) || opensTransaction(op, buf, start, end)) return true
@@ -65,6 +97,7 @@ export abstract class StateRecorder extends RecorderState {
       if (n <= TEXT_MOST && !several && !this.rows.textAssigns(this.row, n)) return false
       return assigns(buf, start, end, several)
     }
+    if (op === Command.COM_STMT_EXECUTE) return this.stateLog?.knows(statementId) === true
     return op === Command.COM_INIT_DB || op === Command.COM_SET_OPTION || resets(op)
   }
 
@@ -83,7 +116,7 @@ export abstract class StateRecorder extends RecorderState {
     at: Instant,
     frame: number,
   ): void {
-    this.stateLog ??= new StateLog(this.statusFlags)
+    this.stateLog ??= new StateLog(this.statusFlags, this.conn.stream, this.rows.echoes)
     const now = this.commandNow(op, hash, this.pushed - 1, statementId, at, frame)
     if (this.inTransaction) {
       if (now.idle > PAUSE || op === Command.COM_PING || resets(op) || opensTransaction(op, buf, start, end)) {
@@ -130,7 +163,7 @@ export abstract class StateRecorder extends RecorderState {
   /** Session trackers in an answer: system variables and schema count whatever the statement was. */
   protected stepTracked(changes: readonly TrackedChange[]): void {
     if (this.inFlight === 0 || (this.stateLog === null && !changes.some((c) => c.type <= 1))) return
-    this.stateLog ??= new StateLog(this.statusFlags)
+    this.stateLog ??= new StateLog(this.statusFlags, this.conn.stream, this.rows.echoes)
     const told = this.stateLog.watching ? changes : changes.filter((c) => c.type <= 1)
     if (told.length === 0) return
     const n = this.rows.numbers
@@ -138,6 +171,46 @@ export abstract class StateRecorder extends RecorderState {
     const op = this.oldestOp
     const now = this.commandNow(op, 0, this.oldestNumber, -1, n[b + AT]!, n[b + FRAME]!)
     this.stateLog.tracked(now, this.outstandingText(op), told)
+  }
+
+  /** Whether the first packet of an answer can belong to the oldest command: a statement that gives no rows gets none. */
+  protected fits(kind: ReplyKind, at: Instant, frame: number): void {
+    if (kind !== ReplyKind.ResultSet && kind !== ReplyKind.OK) return
+    const n = this.rows.numbers
+    const b = this.row * NUMBERS
+    if (n[b + IN_FLIGHT] !== 1 || n[b + REPLY_FRAME] !== 0) return
+    const op = n[b + OP]!
+    if (op === Command.COM_QUERY) {
+      if ((kind === ReplyKind.OK) !== (this.leading === SELECT)) return
+      if (kind !== ReplyKind.OK && !NO_ROWS.includes(this.leading)) return
+    } else if (op !== Command.COM_PING || kind === ReplyKind.OK) return
+    this.mismatch(op, kind, at, frame)
+  }
+
+  private mismatch(op: number, kind: ReplyKind, at: Instant, frame: number): void {
+    if (this.desync !== null || this.answerHidden || this.conversation.answersUnknown || this.loginFrame === 0) return
+    const text = this.outstandingText(op)
+    if (op === Command.COM_QUERY && (text === null || HAS_ITS_OWN_ANSWER.test(text))) return
+    const got = kind === ReplyKind.OK ? 'OK' : 'rows'
+    this.desync = {
+      kind: 'mismatch',
+      at,
+      frame,
+      commandFrame: this.rows.numbers[this.row * NUMBERS + FRAME]!,
+      text,
+      got,
+      waited: 0,
+    }
+  }
+
+  /** A command goes out while one waits for its answer, of which nothing has come for long: nobody reads that answer any more. */
+  protected unreadAnswer(at: Instant, frame: number): void {
+    const n = this.rows.numbers
+    const b = this.row * NUMBERS
+    const waited = at - n[b + AT]!
+    if (this.desync !== null || n[b + IN_FLIGHT] !== 1 || n[b + REPLY_FRAME] !== 0 || waited < GIVEN_UP) return
+    if (this.loginFrame === 0 || this.answerHidden) return
+    this.desync = { kind: 'unread', at, frame, commandFrame: n[b + FRAME]!, text: null, got: '', waited }
   }
 
   /** Status flags in the answer to the oldest command. */

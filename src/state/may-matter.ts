@@ -117,10 +117,21 @@ export function introducesItself(buf: Uint8Array, start: number, end: number): b
   p += SELECT.length
   while (p < end && buf[p]! <= 0x20) p++
   const c = buf[p]!
-  // @@variable, a constant.
-  if ((c === 0x40 && buf[p + 1] === 0x40) || c === 0x27 || c === 0x22 || (c >= 0x30 && c <= 0x39)) return true
+  if (c === 0x40 && buf[p + 1] === 0x40) return true
+  if (c === 0x27 || c === 0x22 || (c >= 0x30 && c <= 0x39)) return isConstant(buf, p, end)
   for (const f of FUNCTIONS) if (reads(buf, p, end, f) && buf[p + f.length] === 0x28) return true
   return false
+}
+
+const FROM = [0x66, 0x72, 0x6f, 0x6d]
+
+/** Nothing but a constant, or constants: no table is read. */
+function isConstant(buf: Uint8Array, from: number, end: number): boolean {
+  const stop = Math.min(end, from + 64)
+  for (let p = from; p < stop; p++)
+    if (buf[p]! <= 0x20 && reads(buf, p + 1, stop, FROM))
+      return (buf[p + 6]! | 0x20) === 0x64 && (buf[p + 7]! | 0x20) === 0x75
+  return stop === end
 }
 
 /** The word stands at `from`, in any case. */

@@ -56,7 +56,7 @@ export class SessionState {
         this.told(`var:${t.name.toLowerCase()}`, t.value, step, ours, touched)
       else if (t.type === Tracker.SESSION_TRACK_SCHEMA) this.told('schema', t.value, step, ours, touched)
     }
-    if (step.status >= 0) this.flags(step, ours, touched)
+    if (step.status >= 0) this.flags(step, touched)
     return touched
   }
 
@@ -115,11 +115,12 @@ export class SessionState {
     this.put(key, value, step, ours)
   }
 
-  private flags(step: StateStep, ours: boolean, touched: string[]): void {
+  private flags(step: StateStep, touched: string[]): void {
     const autocommit = (step.status & Status.SERVER_STATUS_AUTOCOMMIT) !== 0
     if (autocommit === (normalValue(this.value('var:autocommit') ?? '1') === '0')) {
       if (!touched.includes('var:autocommit')) touched.push('var:autocommit')
-      this.put('var:autocommit', autocommit ? '1' : '0', step, ours || step.initial)
+      // No statement set it: a proxy's own flags, or what was not captured. Nobody can be blamed for it.
+      this.put('var:autocommit', autocommit ? '1' : '0', step, true)
     }
     if ((step.status & Status.SERVER_STATUS_IN_TRANS) === 0) this.entries.delete('transaction')
     else if (!this.entries.has('transaction')) this.put('transaction', '', step, false)

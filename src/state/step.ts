@@ -34,6 +34,8 @@ export interface StateStep {
   results: number
   /** Session trackers of its answers. */
   tracked: readonly TrackedChange[]
+  /** Connections of the same capture on which the same text was sent while it waited: by tcp.stream. */
+  carried: readonly { stream: number; at: Instant; frame: number }[]
 }
 
 export interface StateFacts {

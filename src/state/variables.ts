@@ -196,3 +196,7 @@ export function classify(key: string): Classified {
       return { state: kind, name: `${kind} ${name}`.trim(), harm: 'info', why: 'not known to change answers or speed' }
   }
 }
+
+/** User variables hold data: in quotes, which --redact takes for literals. */
+export const shown = (key: string, value: string): string =>
+  key.startsWith('user:') && value !== '' ? `'${value}'` : value

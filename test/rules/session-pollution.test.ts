@@ -228,7 +228,10 @@ describe('stays quiet', () => {
   it('a client that pings before each of its statements', () => {
     const p = pooled()
     for (const sql of ["SET time_zone='+08:00'", 'SELECT NOW() FROM t', 'SELECT a FROM t', 'SELECT b FROM t'])
-      p.wait('3ms').ping().wait('1ms').query(sql, ok())
+      p.wait('3ms')
+        .ping()
+        .wait('1ms')
+        .query(sql, sql.startsWith('SET') ? ok() : rows(1))
     quiet(p.quit())
   })
 

@@ -3,6 +3,7 @@ import { formatDuration } from '../../core/time.ts'
 import type { Confidence, Severity } from '../../report/model.ts'
 import type { Session } from '../../session/session.ts'
 import type { StateStep } from '../../state/step.ts'
+import { shown } from '../../state/variables.ts'
 import type { Borrow, BorrowMark } from '../borrows.ts'
 import type { Leak } from '../leaks.ts'
 import { driverOf, remediesFor } from '../pool-remedy.ts'
@@ -131,8 +132,9 @@ function judge(s: Session, leak: Leak, borrows: readonly Borrow[], ctx: RuleCont
     detail: {
       state: leak.state,
       name: leak.name,
-      value: leak.value === '' && !leak.entries[0]!.key.startsWith('var:') ? null : leak.value,
-      previous: leak.previous,
+      value:
+        leak.value === '' && !leak.entries[0]!.key.startsWith('var:') ? null : shown(leak.entries[0]!.key, leak.value),
+      previous: leak.previous === null ? null : shown(leak.entries[0]!.key, leak.previous),
       setBy: { borrower: who, statement, frame: frameOf(s, leak.setBy) },
       ranWith: victims.slice(0, VICTIMS_SHOWN).map((v) => ({
         borrower: v.borrow.who,
@@ -168,7 +170,7 @@ function evidenceOf(
     {
       kind: 'frames',
       frames: [leak.setBy.frame],
-      says: `${leak.setBy.text === null ? `${leak.name} began here` : `set here${by}: ${leak.setBy.text}`}${was}${traced}`,
+      says: `${leak.setBy.text === null ? `${leak.name} began here` : `set here${by}: ${quoted(leak.setBy.text)}`}${was}${traced}`,
     },
   ]
   for (const v of victims.slice(0, VICTIMS_SHOWN)) {
@@ -179,7 +181,7 @@ function evidenceOf(
     out.push({
       kind: 'frames',
       frames: [x.frame, x.replyFrame],
-      says: `${whose} ran with it ${formatDuration(x.at - leak.setBy.at)} later (${place}): ${x.text ?? 'a prepared statement'}`,
+      says: `${whose} ran with it ${formatDuration(x.at - leak.setBy.at)} later (${place}): ${x.text === null ? 'a prepared statement' : quoted(x.text)}`,
     })
   }
   if (hit !== null) {
@@ -206,6 +208,9 @@ function excludedOf(leak: Leak): string[] {
   return out
 }
 
+/** In quotes, which --redact takes for literals. */
+const quoted = (statement: string): string => `"${statement.replaceAll('"', "'")}"`
+
 const frameOf = (s: Session, x: StateStep): number => s.files.locate(x.frame).frame
 
 /** `sql_select_limit=1`, `Schema archive`, `LOCK TABLES`: what was left, for a title. */
@@ -215,7 +220,7 @@ function described(leak: Leak): string {
   if (leak.state === 'charset' && leak.entries.length > 1) return `Character set ${leak.value}`
   if (leak.state === 'open_transaction') return 'An open transaction'
   if (key.startsWith('var:')) return `${leak.name}=${leak.value === '' ? "''" : leak.value}`
-  return leak.state === 'user_variable' && leak.value !== '' ? `${leak.name}=${leak.value}` : leak.name
+  return leak.state === 'user_variable' && leak.value !== '' ? `${leak.name}='${leak.value}'` : leak.name
 }
 
 /** The statement without its literals: the same code sets it with other values. */
