@@ -113,8 +113,6 @@ function carriedOver(
     const same = still.find((o) => o.leak.setBy === entry.by && groups(o.leak.state, kind.state))
     if (same !== undefined) {
       same.entries.push(entry)
-      if (same.leak.state === 'collation')
-        Object.assign(same.leak, kind, { value: entry.value, previous: entry.previous })
       continue
     }
     const entries = [entry]

@@ -33,8 +33,8 @@ const ALIASES: Readonly<Record<string, string>> = {
   tx_read_only: 'transaction_read_only',
   storage_engine: 'default_storage_engine',
   sql_low_priority_updates: 'low_priority_updates',
-  max_statement_time: 'max_statement_time',
-  language: 'lc_messages',
+  log_slow_query_time: 'long_query_time',
+  log_slow_query: 'slow_query_log',
 }
 
 /** The key of a system variable. */

@@ -111,7 +111,19 @@ export abstract class SetReader extends TokenReader {
     if (ofTransactions && scope === 'none') this.add('next', key, value)
     else if (this.wasDefault) this.add('default', key)
     else this.add('set', key, value)
+    this.follows(key, value)
     if (key === 'var:autocommit' && /^(1|on|true)$/i.test(value)) this.add('clear', 'transaction')
+  }
+
+  /** Character set and collation of the connection change each other. */
+  private follows(key: string, value: string): void {
+    if (key === 'var:collation_connection') {
+      const charset = /^[a-z0-9]+_/i.test(value) ? value.slice(0, value.indexOf('_')).toLowerCase() : 'of the collation'
+      this.add(this.wasDefault ? 'default' : 'set', 'var:character_set_connection', this.wasDefault ? '' : charset)
+    } else if (key === 'var:character_set_connection') {
+      const collation = this.wasDefault ? '' : `${value} (its default)`
+      this.add(this.wasDefault ? 'default' : 'set', 'var:collation_connection', collation)
+    }
   }
 
   private wasDefault = false
@@ -137,7 +149,7 @@ export abstract class SetReader extends TokenReader {
           this.wasDefault = lex.is('default')
         }
       }
-      this.term()
+      if (this.term()) depth++
       to = lex.last
     }
     if (tokens !== 1) this.wasDefault = false

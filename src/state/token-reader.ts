@@ -50,23 +50,26 @@ export abstract class TokenReader {
     while (!this.atEnd) this.term()
   }
 
-  /** One token of an expression, with what it may do: assign a user variable, take or release a user lock. */
-  protected term(): void {
+  /**
+   * One token of an expression, with what it may do: assign a user variable, take or release a user lock. True when it took an
+   * opening parenthesis with it.
+   */
+  protected term(): boolean {
     const { lex } = this
     if (lex.has(Token.userVariable)) {
       const name = lex.text(VALUE_BYTES).toLowerCase()
       lex.next()
       if (lex.has(Token.assign)) this.add('set', `user:${name}`)
-      return
+      return false
     }
     if (!lex.has(Token.word)) {
       lex.next()
-      return
+      return false
     }
     if (lex.is('into')) {
       lex.next()
       this.into()
-      return
+      return false
     }
     const lock = lex.is('get_lock')
       ? 'set'
@@ -76,13 +79,14 @@ export abstract class TokenReader {
           ? 'all'
           : ''
     lex.next()
-    if (lock === '' || !this.acceptChar('(')) return
+    if (lock === '' || !this.acceptChar('(')) return false
     if (lock === 'all') this.add('clear', 'userlock:*')
     else {
       const named = lex.has(Token.string)
       const name = named ? lex.text(VALUE_BYTES).toLowerCase() : '?'
       this.add(lock === 'set' ? 'set' : 'clear', lock === 'clear' && !named ? 'userlock:*' : `userlock:${name}`)
     }
+    return true
   }
 
   /** SELECT … INTO @a, @b; INTO OUTFILE and INSERT INTO name nothing of the session. */
