@@ -105,10 +105,10 @@ export class SessionRows {
   }
 
   /**
-   * Whether a row's text of n bytes holds '@', or '_' with an l or L behind it (…_LOCK): four bytes at a time, since every
+   * Whether a row's text of n bytes holds '@', '_' with an l or L behind it (…_LOCK), or (`several`) ';': four bytes at a time, since every
    * statement is asked.
    */
-  textAssigns(row: number, n: number): boolean {
+  textAssigns(row: number, n: number, several: boolean): boolean {
     const { textInfo } = this
     const first = (row * TEXT + TEXT_HEAD) >> 2
     const end = first + ((n + 3) >> 2)
@@ -116,12 +116,14 @@ export class SessionRows {
       const w = textInfo[i]!
       const at = w ^ 0x40404040
       const low = w ^ 0x5f5f5f5f
-      if (((((at - 0x01010101) & ~at) | ((low - 0x01010101) & ~low)) & 0x80808080) === 0) continue
+      const semicolon = several ? w ^ 0x3b3b3b3b : -1
+      const hit = ((at - 0x01010101) & ~at) | ((low - 0x01010101) & ~low) | ((semicolon - 0x01010101) & ~semicolon)
+      if ((hit & 0x80808080) === 0) continue
       const from = i << 2
       const to = Math.min(from + 4, (first << 2) + n)
       for (let p = from; p < to; p++) {
         const c = this.text[p]!
-        if (c === 0x40 || (c === 0x5f && (this.text[p + 1]! | 0x20) === 0x6c)) return true
+        if (c === 0x40 || (several && c === 0x3b) || (c === 0x5f && (this.text[p + 1]! | 0x20) === 0x6c)) return true
       }
     }
     return false

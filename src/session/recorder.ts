@@ -4,6 +4,7 @@
  */
 import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
 import type { Instant } from '../core/time.ts'
+import { Capability } from '../mysql/capabilities.ts'
 import { Answer, answerOf, Command } from '../mysql/commands.ts'
 import type {
   Greeting,
@@ -35,7 +36,7 @@ import { RecordBurst, replied, spoke, validated } from './idle-times.ts'
 import { readKill } from './kill-statement.ts'
 import { hasText, IN_ORDER, NO_OVERLAPS, namesStatement, OPAQUE } from './recorder-state.ts'
 import type { ErrorFact } from './session.ts'
-import { leadingWord, StateRecorder } from './state-recorder.ts'
+import { StateRecorder } from './state-recorder.ts'
 import { rememberText } from './statement-store.ts'
 import { EventKind } from './timeline.ts'
 import { TlsFactsRecorder } from './tls-facts.ts'
@@ -161,6 +162,7 @@ export class SessionRecorder extends StateRecorder implements StreamSink, MysqlL
   login(login: Login, at: Instant, frame: number): void {
     this.loggedIn = login
     this.loginFrame = frame
+    this.severalStatements = (login.capabilities & Capability.CLIENT_MULTI_STATEMENTS) !== 0
     if (login.schema !== '') this.schema = login.schema
     this.event(EventKind.login, CLIENT, at, frame, 0)
     this.trace?.add(
@@ -274,11 +276,7 @@ export class SessionRecorder extends StateRecorder implements StreamSink, MysqlL
     // Statement ids and binary parameters differ between the legs of a proxy: of these only the command byte counts.
     const hash = hasText(op) ? textHash(op, buf, start, end, argumentLength) : textHash(op, buf, start, start, 0)
     beginExchange(this.rows, this.row, at, begun, hash, argumentLength + 1)
-    if (this.rows.echoes.open > 0 && hasText(op)) this.rows.echoes.heard(hash, this.conn.stream, at, begun)
-    if (op === Command.COM_QUERY) this.leading = leadingWord(buf, start, end)
-    if (this.settingUp) this.setUp(op, hash, buf, start, end, at)
-    if (this.stateLog?.watching === true || this.touchesState(op, buf, start, end, statementId, at))
-      this.stepsBy(op, hash, buf, start, end, argumentLength, statementId, at, begun)
+    this.noteState(op, hash, buf, start, end, argumentLength, statementId, at, begun)
   }
 
   private overlap(at: Instant, frame: number): void {

@@ -3,13 +3,12 @@
  * their first bytes, and what is known around them.
  */
 import { type Instant, NS_PER_MS } from '../core/time.ts'
-import { Capability } from '../mysql/capabilities.ts'
 import { Command } from '../mysql/commands.ts'
 import { ReplyKind, type TrackedChange } from '../mysql/listener.ts'
 import { Status } from '../mysql/status.ts'
 import { assigns, Matter, mayMatter } from '../state/may-matter.ts'
 import { AT, FRAME, IN_FLIGHT, LAST_REPLY_AT, NUMBERS, OP, REPLY_FRAME, TEXT_MOST } from './hot.ts'
-import { namesStatement, RecorderState } from './recorder-state.ts'
+import { hasText, namesStatement, RecorderState } from './recorder-state.ts'
 import { aboutSession, type CommandNow, resets, StateLog } from './state-log.ts'
 
 /** A transaction that waits this long for its next statement may have been left open by whoever began it. */
@@ -59,6 +58,25 @@ const HAS_ITS_OWN_ANSWER = /\breturning\b|^\s*set\s+statement\b|^\s*begin\s+not\
 
 // hot path: no allocation per packet
 export abstract class StateRecorder extends RecorderState {
+  /** A command that waits for an answer has gone out. One call, so that the caller stays small enough for the compiler to inline the rest of it. */
+  protected noteState(
+    op: number,
+    hash: number,
+    buf: Uint8Array,
+    start: number,
+    end: number,
+    total: number,
+    statementId: number,
+    at: Instant,
+    frame: number,
+  ): void {
+    if (this.rows.echoes.open > 0 && hasText(op)) this.rows.echoes.heard(hash, this.conn.stream, at, frame)
+    if (op === Command.COM_QUERY) this.leading = leadingWord(buf, start, end)
+    if (this.settingUp) this.setUp(op, hash, buf, start, end, at)
+    if (this.stateLog?.watching === true || this.touchesState(op, buf, start, end, statementId, at))
+      this.stepsBy(op, hash, buf, start, end, total, statementId, at, frame)
+  }
+
   /** Right after the login: which statements open the session, and whether it is still being set up. */
   protected setUp(op: number, hash: number, buf: Uint8Array, start: number, end: number, at: Instant): void {
     if (op === Command.COM_QUERY) {
@@ -94,15 +112,11 @@ export abstract class StateRecorder extends RecorderState {
       if (matter !== Matter.perhaps) return matter === Matter.yes
       const n = end - start
       const several = this.severalStatements
-      if (n <= TEXT_MOST && !several && !this.rows.textAssigns(this.row, n)) return false
+      if (n <= TEXT_MOST && !this.rows.textAssigns(this.row, n, several)) return false
       return assigns(buf, start, end, several)
     }
     if (op === Command.COM_STMT_EXECUTE) return this.stateLog?.knows(statementId) === true
     return op === Command.COM_INIT_DB || op === Command.COM_SET_OPTION || resets(op)
-  }
-
-  protected get severalStatements(): boolean {
-    return this.loggedIn === null || (this.loggedIn.capabilities & Capability.CLIENT_MULTI_STATEMENTS) !== 0
   }
 
   protected stepsBy(
