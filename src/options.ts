@@ -40,6 +40,10 @@ export interface AnalyzeOptions {
   tls?: boolean
   /** Adds what happened on the legs of each finding's first session: Report.ladders. */
   ladders?: boolean
+  /** Adds who changed session state and who ran with it: Report.pollution. */
+  pollution?: boolean
+  /** Seconds of silence that mark another borrower of a pooled connection (--borrow-gap); without it silence marks none. */
+  borrowGap?: number
   /** Called now and then, between chunks of input. */
   onProgress?: (progress: Progress) => void
   /** Checked between chunks: once `aborted` is true the run ends with what is known, marked partial. */

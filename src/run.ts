@@ -20,7 +20,9 @@ import { idleReport } from './detect/idle-report.ts'
 import { linesAbout } from './detect/log-evidence.ts'
 import { logFindings } from './detect/log-only/index.ts'
 import { readingOf } from './detect/log-readings/index.ts'
+import { pollutionReport } from './detect/pollution-report.ts'
 import { RULES } from './detect/rules/index.ts'
+import { stateAt } from './detect/state-at.ts'
 import { adviseOnTimers, lateChecks } from './detect/timer-advice.ts'
 import {
   conflicts,
@@ -56,6 +58,8 @@ import { shiftSession } from './session/shift.ts'
 import type { Trace } from './session/trace.ts'
 import { KeyStore } from './tls/key-store.ts'
 import { VERSION } from './version.ts'
+
+const stateOf = (state: string): { state?: string } => (state === '' ? {} : { state })
 
 const RANK = { error: 0, warning: 1, info: 2 } as const
 
@@ -154,8 +158,11 @@ export class Run {
       sessions,
       this.epoch,
       new Map(Object.entries(this.options.roles ?? {})),
-      new Set(clocks.keys()),
-      events.filter((e) => e.at === null || (e.at >= inRange.since && e.at < inRange.until)),
+      {
+        clocks: new Set(clocks.keys()),
+        events: events.filter((e) => e.at === null || (e.at >= inRange.since && e.at < inRange.until)),
+        gap: (this.options.borrowGap ?? 0) * NS_PER_SECOND,
+      },
     )
     for (const input of this.inputs) {
       if (input.kind !== 'log') continue
@@ -197,6 +204,7 @@ export class Run {
     if (this.options.tls === true) report.tls = tlsReport(fleet, this.epoch)
     if (this.options.ladders === true)
       report.ladders = ladderReports(shown, sessions, report.sessions, fleet, this.epoch)
+    if (this.options.pollution === true) report.pollution = pollutionReport(fleet, this.epoch)
     if (this.trace !== null) report.trace = this.traceReport(this.trace, sessions, clocks, fleet)
     if (bugs.length > 0) {
       report.bugs = bugs.map((b) => ({
@@ -264,6 +272,7 @@ export class Run {
     const session = sessions.find((s) => s.id === t.session)
     const ahead = clocks.get(session?.input ?? '')?.offset ?? 0
     const start = session?.startAt ?? t.trace.events[0]?.at ?? 0
+    const state = session === undefined ? () => '' : stateAt(session, fleet)
     type Placed = TraceReport['events'][number] & { order: Instant }
     const frames = t.trace.events.map(
       (e): Placed => ({
@@ -276,6 +285,7 @@ export class Run {
         what: e.what,
         says: e.says,
         ...(e.emphasis ? { emphasis: true } : {}),
+        ...stateOf(state(e.at - ahead)),
       }),
     )
     const lines = (session === undefined ? [] : linesAbout(session, fleet)).flatMap((e): Placed | never[] =>

@@ -4,11 +4,10 @@
  */
 import { createHash } from 'node:crypto'
 import type { Epoch } from '../core/time.ts'
-import type { LogEvent } from '../logs/event.ts'
 import type { Confidence, Evidence, Finding, Occurrence, Severity } from '../report/model.ts'
 import type { Session } from '../session/session.ts'
 import { sharedTraits } from './blast-radius.ts'
-import { Fleet, type Roles } from './fleet.ts'
+import { Fleet, type Knowledge, type Roles } from './fleet.ts'
 import { attachLogs, nameProduct } from './log-evidence.ts'
 import { leadByLog } from './log-lead.ts'
 import { joinRecordedLegs } from './recorded-legs.ts'
@@ -32,10 +31,9 @@ export function detect(
   sessions: readonly Session[],
   epoch: Epoch,
   roles: Roles = new Map(),
-  clocks: ReadonlySet<string> = new Set(),
-  events: readonly LogEvent[] = [],
+  knowledge: Knowledge = {},
 ): EngineResult {
-  const fleet = new Fleet(sessions, roles, clocks, events)
+  const fleet = new Fleet(sessions, roles, knowledge)
   const explained = new Set<Session>()
   const bugs: EngineResult['bugs'] = []
   const groups = new Map<string, { rule: Rule; verdicts: Verdict[] }>()

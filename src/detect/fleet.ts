@@ -5,7 +5,9 @@ import { LogIndex } from '../correlate/log-index.ts'
 import type { LogEvent } from '../logs/event.ts'
 import { Command } from '../mysql/commands.ts'
 import type { KillFact, Session } from '../session/session.ts'
+import { type StateStory, stateStory } from './leaks.ts'
 import { type Carried, Legs } from './legs.ts'
+import { PoolTrace } from './pool-trace.ts'
 import { otherVantages } from './vantages.ts'
 
 const REPLICATION: readonly number[] = [
@@ -20,6 +22,16 @@ export interface Kill extends KillFact {
 
 /** Roles that the user named, by address or by input (the host that was captured on). */
 export type Roles = ReadonlyMap<string, 'client' | 'proxy' | 'server'>
+
+/** What else is known besides the sessions. */
+export interface Knowledge {
+  /** The inputs whose sessions have been brought to one clock. */
+  clocks?: ReadonlySet<string>
+  /** What logs and pool traces say, on that clock. */
+  events?: readonly LogEvent[]
+  /** The silence that marks another borrower of a pooled connection (--borrow-gap); 0: none does. */
+  gap?: Duration
+}
 
 export class Fleet {
   readonly sessions: readonly Session[]
@@ -36,16 +48,18 @@ export class Fleet {
   private readonly closedByClient = new Map<string, Session[]>()
   private readonly byEndpoint = new Map<string, Session[]>()
 
-  /** `clocks`: the inputs whose sessions have been brought to one clock; `events`: what the logs say, on the same. */
-  constructor(
-    sessions: readonly Session[],
-    roles: Roles = new Map(),
-    clocks: ReadonlySet<string> = new Set(),
-    events: readonly LogEvent[] = [],
-  ) {
+  private readonly byStream = new Map<string, Session>()
+  private readonly stories = new Map<Session, StateStory | null>()
+  private readonly trace: PoolTrace
+  private readonly borrowGap: Duration
+
+  constructor(sessions: readonly Session[], roles: Roles = new Map(), knowledge: Knowledge = {}) {
+    const events = knowledge.events ?? []
     this.sessions = sessions
     this.roles = roles
-    this.clocks = clocks
+    this.clocks = knowledge.clocks ?? new Set()
+    this.trace = new PoolTrace(events)
+    this.borrowGap = knowledge.gap ?? 0
     for (const s of sessions) this.index(s)
     for (const list of this.killsById.values()) list.sort((a, b) => a.at - b.at)
     for (const list of this.closedByClient.values()) list.sort((a, b) => a.ending.first!.at - b.ending.first!.at)
@@ -54,6 +68,7 @@ export class Fleet {
   }
 
   private index(s: Session): void {
+    this.byStream.set(`${s.input}:${s.stream}`, s)
     append(this.byEndpoint, endpointOf(s), s)
     for (const k of s.mysql?.kills ?? []) append(this.killsById, k.connectionId, { ...k, by: s })
     if (s.mysql?.proxyHeader != null) this.announced.add(s.clientIp)
@@ -139,6 +154,21 @@ export class Fleet {
   /** For reports: the front session whose statements a back leg carried, where it was only one. */
   onlyFront(s: Session): Session | null {
     return this.legs.onlyFront(s)
+  }
+
+  /** A session of an input by its tcp.stream, null when there is none. */
+  session(input: string, stream: number): Session | null {
+    return this.byStream.get(`${input}:${stream}`) ?? null
+  }
+
+  /** The borrowers of a connection, with the state that each found and left; null when nothing changed it. */
+  stateStory(s: Session): StateStory | null {
+    let story = this.stories.get(s)
+    if (story === undefined) {
+      story = s.mysql?.state == null ? null : stateStory(s, { trace: this.trace.of(s, this), gap: this.borrowGap })
+      this.stories.set(s, story)
+    }
+    return story
   }
 
   /** What the user said this address, or the host of this input, is; null when nothing was said. */

@@ -34,6 +34,10 @@ function* lines(report: Report, style: Style): Iterable<string> {
   for (const event of trace.events) {
     yield* pause(previous, event, before.length, style)
     yield* eventLines(event, frameWidth, style)
+    if ((event.state ?? '') !== (previous?.state ?? '')) {
+      const says = event.state === undefined ? 'state: as the login left it' : `state: ${event.state}`
+      yield* hang(`${' '.repeat(before.length + LANE + 2)}`, style.clean(says), style.width, style.yellow)
+    }
     previous = event
   }
   yield ''

@@ -39,6 +39,8 @@ export interface Report {
   ladders?: LadderReport[]
   /** What the policy says of all this: only from `mysqlconn check`. */
   check?: CheckReport
+  /** Session state and who ran with it: only when AnalyzeOptions.pollution asked for it. */
+  pollution?: PollutionReport
   /** Rules that failed on a session: bugs of ours. Present only when there are any; the run then exits with 70. */
   bugs?: BugReport[]
 }
@@ -206,6 +208,70 @@ export interface TlsChainEvent {
   afterSeconds: number | null
 }
 
+/** For `mysqlconn pollution`. */
+export interface PollutionReport {
+  /** Connections whose state was changed after their set-up, those that leaked first. */
+  connections: PollutedConnection[]
+  /** What was changed, what leaked most first. */
+  states: PollutedState[]
+  /** Server connections that a proxy took into use again. */
+  shared: SharedConnection[]
+}
+
+export interface PollutedConnection {
+  session: string
+  client: string
+  server: string
+  leaks: number
+  borrowers: {
+    at: string
+    /** What shows that another borrower begins: login, pool-trace, reset, change-user, ping, validation, preamble, gap, front-session. */
+    mark: string
+    confidence: Confidence | null
+    /** The borrower's name, null when it is not known. */
+    who: string | null
+    statements: number
+    /** State that differs from what the login left, by name: at its begin and at its end. */
+    found: Record<string, string>
+    left: Record<string, string>
+  }[]
+}
+
+export interface PollutedState {
+  /** detail.state of session-pollution. */
+  state: string
+  name: string
+  /** What it does to the next one: answers, writes, waits, cuts, speed, info. */
+  harm: string
+  why: string
+  /** How often it was changed, on how many connections, how often another borrower ran with it, how many did, and with visible damage. */
+  sets: number
+  connections: number
+  leaks: number
+  ranWith: number
+  damage: number
+  /** Borrowers, programs or users. */
+  setBy: string[]
+}
+
+export interface SharedConnection {
+  session: string
+  client: string
+  server: string
+  /** The one client session that it served as far as is known, null when several. */
+  onlyFront: string | null
+  reuses: {
+    at: string
+    frame: number
+    how: 'reset' | 'change-user'
+    idleSeconds: number
+    /** Round trips until the client's statement could go out. */
+    roundTrips: number
+    /** What was set again. */
+    restored: string[]
+  }[]
+}
+
 /** The ladder of one session, for `sessions show`. */
 export interface TraceReport {
   /** Id of the session. */
@@ -233,6 +299,8 @@ export interface TraceEventReport {
   bytes?: number
   /** An event that the eye should find: the cut, an error. */
   emphasis?: boolean
+  /** Session state that differs from what the login left, from this event on; absent when nothing does. */
+  state?: string
 }
 
 export interface BugReport {

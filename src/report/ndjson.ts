@@ -18,6 +18,9 @@ export function* renderNdjson(report: Report): Iterable<string> {
   }
   for (const ladder of report.ladders ?? []) yield line('ladder', ladder)
   if (report.check !== undefined) yield line('check', report.check)
+  for (const c of report.pollution?.connections ?? []) yield line('polluted-connection', c)
+  for (const state of report.pollution?.states ?? []) yield line('polluted-state', state)
+  for (const c of report.pollution?.shared ?? []) yield line('shared-connection', c)
   if (report.trace !== undefined) {
     const { events, ...trace } = report.trace
     yield line('trace', trace)

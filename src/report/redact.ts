@@ -71,13 +71,15 @@ export function redactReport(report: Report): Report {
     const events = report.around.events.map((e) => ({ ...e, says: redactLine(e.says) }))
     out.around = { ...report.around, events }
   }
+  if (report.pollution !== undefined) out.pollution = redactDetail(report.pollution)
   return out
 }
 
 /** What the client says in a command is a statement; all else is prose about it. */
 function redactEvent<E extends TraceEventReport>(e: E): E {
   const isStatement = e.layer === 'mysql' && e.dir === 'client' && e.what.startsWith('COM_')
-  return { ...e, says: e.layer === 'log' ? redactLine(e.says) : isStatement ? redactSql(e.says) : redactProse(e.says) }
+  const says = e.layer === 'log' ? redactLine(e.says) : isStatement ? redactSql(e.says) : redactProse(e.says)
+  return e.state === undefined ? { ...e, says } : { ...e, says, state: redactProse(e.state) }
 }
 
 function redactFinding(f: Finding): Finding {

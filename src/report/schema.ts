@@ -236,6 +236,61 @@ const idleTimer = object({
   ),
 })
 
+const names = { type: 'object', additionalProperties: string }
+const pollution = object({
+  connections: list(
+    object({
+      session: sessionId,
+      client: endpoint,
+      server: endpoint,
+      leaks: integer,
+      borrowers: list(
+        object({
+          at: time,
+          mark: string,
+          confidence: { enum: ['certain', 'likely', 'possible', null] },
+          who: nullableString,
+          statements: integer,
+          found: { ...names, description: 'state that differs from what the login left' },
+          left: names,
+        }),
+      ),
+    }),
+  ),
+  states: list(
+    object({
+      state: string,
+      name: string,
+      harm: oneOf('answers', 'writes', 'waits', 'cuts', 'speed', 'info'),
+      why: string,
+      sets: integer,
+      connections: integer,
+      leaks: integer,
+      ranWith: integer,
+      damage: integer,
+      setBy: list(string),
+    }),
+  ),
+  shared: list(
+    object({
+      session: sessionId,
+      client: endpoint,
+      server: endpoint,
+      onlyFront: nullable(sessionId),
+      reuses: list(
+        object({
+          at: time,
+          frame: integer,
+          how: oneOf('reset', 'change-user'),
+          idleSeconds: number,
+          roundTrips: integer,
+          restored: list(string),
+        }),
+      ),
+    }),
+  ),
+})
+
 const traceEvent = object(
   {
     at: time,
@@ -247,8 +302,9 @@ const traceEvent = object(
     says: string,
     bytes: integer,
     emphasis: { type: 'boolean' },
+    state: { ...string, description: 'session state that differs from what the login left' },
   },
-  ['bytes', 'emphasis'],
+  ['bytes', 'emphasis', 'state'],
 )
 
 const tlsSection = object({
@@ -400,12 +456,13 @@ export const REPORT_JSON_SCHEMA: JsonSchema = {
       around: object({ finding: string, at: time, events: list(ref('aroundEvent')), dropped: integer }),
       idle: object({ histogram: list(ref('idleBucket')), timers: list(ref('idleTimer')) }),
       tls: ref('tlsSection'),
+      pollution: ref('pollution'),
       trace: object({ session: sessionId, events: list(ref('traceEvent')), dropped: integer }),
       ladders: list(ref('ladder')),
       check: ref('check'),
       bugs: list(object({ rule: string, session: string, message: string })),
     },
-    ['trace', 'idle', 'around', 'timers', 'tls', 'ladders', 'check', 'bugs'],
+    ['trace', 'idle', 'around', 'timers', 'tls', 'pollution', 'ladders', 'check', 'bugs'],
   ),
   $defs: {
     anomaly,
@@ -426,5 +483,6 @@ export const REPORT_JSON_SCHEMA: JsonSchema = {
     ladder,
     ladderEvent,
     check,
+    pollution,
   },
 }

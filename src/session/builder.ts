@@ -220,6 +220,8 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       inferred: r.notes,
       longestIdle: row.longestIdle,
       validations: r.validations,
+      desync: r.desync,
+      state: r.stateLog?.facts(r.openers) ?? null,
     }
   }
 

@@ -4,6 +4,7 @@
  * owns a row from the moment its connection is recognised until it is finished.
  */
 import { LIMITS } from '../core/limits.ts'
+import { Echoes } from './echoes.ts'
 
 /** Numbers of a session, two cache lines. First line: the oldest command in flight. */
 export const IN_FLIGHT = 0
@@ -55,6 +56,8 @@ export interface Queued {
 }
 
 export class SessionRows {
+  /** Statements that may be heard again on another leg. */
+  readonly echoes = new Echoes()
   numbers = new Float64Array(FIRST_ROWS * NUMBERS)
   counts = new Int32Array(FIRST_ROWS * COUNTS)
   text = new Uint8Array(FIRST_ROWS * TEXT)
@@ -99,6 +102,31 @@ export class SessionRows {
     }
     const first = to >> 2
     for (let i = 0; i < whole; i += 4) textInfo[first + (i >> 2)] = words.getInt32(start + i, LITTLE)
+  }
+
+  /**
+   * Whether a row's text of n bytes holds '@', '_' with an l or L behind it (…_LOCK), or (`several`) ';': four bytes at a time, since every
+   * statement is asked.
+   */
+  textAssigns(row: number, n: number, several: boolean): boolean {
+    const { textInfo } = this
+    const first = (row * TEXT + TEXT_HEAD) >> 2
+    const end = first + ((n + 3) >> 2)
+    for (let i = first; i < end; i++) {
+      const w = textInfo[i]!
+      const at = w ^ 0x40404040
+      const low = w ^ 0x5f5f5f5f
+      const semicolon = several ? w ^ 0x3b3b3b3b : -1
+      const hit = ((at - 0x01010101) & ~at) | ((low - 0x01010101) & ~low) | ((semicolon - 0x01010101) & ~semicolon)
+      if ((hit & 0x80808080) === 0) continue
+      const from = i << 2
+      const to = Math.min(from + 4, (first << 2) + n)
+      for (let p = from; p < to; p++) {
+        const c = this.text[p]!
+        if (c === 0x40 || (several && c === 0x3b) || (c === 0x5f && (this.text[p + 1]! | 0x20) === 0x6c)) return true
+      }
+    }
+    return false
   }
 
   release(row: number): void {

@@ -36,7 +36,17 @@ import {
 import { idleBefore, NO_VALIDATIONS, type RecordBurst, spoke } from './idle-times.ts'
 import type { ProxyNote } from './proxy-note.ts'
 import type { SessionRecorder } from './recorder.ts'
-import type { AuthFact, CommandFact, ErrorFact, FirstClose, KillFact, MysqlFacts, ValidationFact } from './session.ts'
+import type {
+  AuthFact,
+  CommandFact,
+  DesyncFact,
+  ErrorFact,
+  FirstClose,
+  KillFact,
+  MysqlFacts,
+  ValidationFact,
+} from './session.ts'
+import type { StateLog } from './state-log.ts'
 import { StatementStore } from './statement-store.ts'
 import { addEvent, type EventKind, eventsOf, type TimelineEvent } from './timeline.ts'
 import type { TlsFactsRecorder } from './tls-facts.ts'
@@ -90,6 +100,21 @@ export abstract class RecorderState {
   /** Its row in hot.ts, -1 until the connection is recognised and after it is finished. */
   protected row = -1
   protected readonly rows: SessionRows
+  // What every command or answer touches comes first, so that it lies in few cache lines.
+  statusFlags = -1
+  /** What changed the session's state and ran with it; null while nothing did. */
+  stateLog: StateLog | null = null
+  /** Four letters of the last COM_QUERY, see leadingWord(). */
+  protected leading = 0
+  /** A text may hold several statements (CLIENT_MULTI_STATEMENTS); also where the login was not seen. */
+  protected severalStatements = true
+  /** So far the session has only been set up: see aboutSession(). */
+  protected settingUp = true
+  /** The capture lost server bytes while commands were in flight, or they came to light late: which of them
+   *  is answered is unknown until all are. */
+  protected answerHidden = false
+  /** The command that was outstanding at the first close, while it waits for a late answer. */
+  protected awaiting: CommandFact | null = null
 
   recognisedBy: RecognisedBy | null = null
   recognisedFrame = 0
@@ -114,7 +139,6 @@ export abstract class RecorderState {
   outOfOrders: MysqlFacts['outOfOrder'] = IN_ORDER
   overlaps: MysqlFacts['overlaps'] = NO_OVERLAPS
   resyncs = 0
-  statusFlags = -1
   /** What a recording proxy noted of this leg, null where none did. */
   proxyNote: ProxyNote | null = null
 
@@ -128,17 +152,22 @@ export abstract class RecorderState {
   protected textOf = -1
   protected idOf = -1
 
-  /** The capture lost server bytes while commands were in flight, or they came to light late: which of them
-   *  is answered is unknown until all are. */
-  protected answerHidden = false
+  /** Hashes of the first statements after the login, 0 until there are so many: a pool may say them at every checkout. */
+  protected opener1 = 0
+  protected opener2 = 0
+  protected opener3 = 0
+  /** The first answer that does not belong to its command; null while all do. */
+  desync: DesyncFact | null = null
+  /** When and where the open transaction began. */
+  protected transactionAt: Instant = 0
+  protected transactionFrame = 0
+
   /** Requests that only ask whether the connection lives; the shared nothing until the first. */
   validations: ValidationFact = NO_VALIDATIONS
   /** The server's latest burst of TLS records; null without TLS. */
   protected burst: RecordBurst | null = null
 
   first: FirstClose | null = null
-  /** The command that was outstanding at the first close, while it waits for a late answer. */
-  protected awaiting: CommandFact | null = null
   protected readonly limits: Limits
   /** Client bytes of the call in which the connection may be recognised. */
   protected clientBytesNow = 0
@@ -208,6 +237,14 @@ export abstract class RecorderState {
   }
   protected get oldestOp(): number {
     return this.rows.numbers[this.row * NUMBERS + OP]!
+  }
+
+  /** Number of the oldest command in flight, see commands-in-flight.ts. */
+  protected get oldestNumber(): number {
+    return this.pushed - this.inFlight
+  }
+  get openers(): readonly number[] {
+    return [this.opener1, this.opener2, this.opener3].filter((h) => h !== 0)
   }
 
   event(kind: EventKind, dir: Direction, at: Instant, frame: number, value: number): void {

@@ -4,6 +4,7 @@
  */
 import { CLIENT, type Direction, SERVER } from '../core/direction.ts'
 import type { Instant } from '../core/time.ts'
+import { Capability } from '../mysql/capabilities.ts'
 import { Answer, answerOf, Command } from '../mysql/commands.ts'
 import type {
   Greeting,
@@ -34,8 +35,9 @@ import {
 import { RecordBurst, replied, spoke, validated } from './idle-times.ts'
 import { isShutdown, readKill } from './kill-statement.ts'
 import { readProxyNote } from './proxy-note.ts'
-import { hasText, IN_ORDER, NO_OVERLAPS, namesStatement, OPAQUE, RecorderState } from './recorder-state.ts'
+import { hasText, IN_ORDER, NO_OVERLAPS, namesStatement, OPAQUE } from './recorder-state.ts'
 import type { ErrorFact } from './session.ts'
+import { StateRecorder } from './state-recorder.ts'
 import { rememberText } from './statement-store.ts'
 import { EventKind } from './timeline.ts'
 import { TlsFactsRecorder } from './tls-facts.ts'
@@ -60,7 +62,7 @@ const TIMELINE_OF: readonly number[] = (() => {
 })()
 
 // hot path: no allocation per packet
-export class SessionRecorder extends RecorderState implements StreamSink, MysqlListener, TcpObserver {
+export class SessionRecorder extends StateRecorder implements StreamSink, MysqlListener, TcpObserver {
   // ---- StreamSink
 
   data(dir: Direction, buf: Uint8Array, start: number, end: number, at: Instant, frame: number): void {
@@ -167,6 +169,7 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
   login(login: Login, at: Instant, frame: number): void {
     this.loggedIn = login
     this.loginFrame = frame
+    this.severalStatements = (login.capabilities & Capability.CLIENT_MULTI_STATEMENTS) !== 0
     if (login.schema !== '') this.schema = login.schema
     this.event(EventKind.login, CLIENT, at, frame, 0)
     this.trace?.add(
@@ -284,9 +287,11 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
     // Statement ids and binary parameters differ between the legs of a proxy: of these only the command byte counts.
     const hash = hasText(op) ? textHash(op, buf, start, end, argumentLength) : textHash(op, buf, start, start, 0)
     beginExchange(this.rows, this.row, at, begun, hash, argumentLength + 1)
+    this.noteState(op, hash, buf, start, end, argumentLength, statementId, at, begun)
   }
 
   private overlap(at: Instant, frame: number): void {
+    this.unreadAnswer(at, frame)
     if (this.overlaps === NO_OVERLAPS) {
       this.overlaps = {
         count: 1,
@@ -298,7 +303,8 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
     } else this.overlaps.count++
   }
 
-  replyBegin(_kind: ReplyKind, at: Instant, frame: number): void {
+  replyBegin(kind: ReplyKind, at: Instant, frame: number): void {
+    this.fits(kind, at, frame)
     replyBegins(this.rows, this.row, at, frame)
     const waiting = this.awaiting
     if (waiting !== null && waiting.replyFrame === 0) {
@@ -310,10 +316,12 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
 
   prepared(statementId: number, _parameters: number, _columns: number): void {
     this.statements.namePrepared(statementId)
+    this.stateLog?.named(this.oldestNumber, statementId)
   }
 
   replyEnd(statusFlags: number, rows: number, columns: number, more: boolean, at: Instant, frame: number): void {
-    if (statusFlags >= 0) this.statusFlags = statusFlags
+    if (statusFlags >= 0) this.flagsNow(statusFlags)
+    this.stateLog?.answered(this.oldestNumber, statusFlags, rows, columns, more, at, frame)
     this.trace?.reply(statusFlags, rows, columns, more, at, frame)
     if (more) return
     if (this.overlaps !== NO_OVERLAPS && this.overlaps.answeredAt < 0) this.overlaps.answeredAt = at
@@ -356,6 +364,7 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
     if (phase !== 'reply' && !(phase === 'auth' && this.inFlight > 0 && this.oldestOp === Command.COM_CHANGE_USER))
       return
     if (this.kills.length > 0 || this.shutdown !== null) this.killRefused(code)
+    this.stateLog?.failed(this.oldestNumber, code, at, frame)
     replied(this.rows, this.row, at)
     if (this.awaiting !== null) {
       this.awaiting.outcome = 'answered'
@@ -368,11 +377,13 @@ export class SessionRecorder extends RecorderState implements StreamSink, MysqlL
   }
 
   answerLost(_at: Instant, _frame: number): void {
+    this.stateLog?.lost(this.oldestNumber)
     popCommand(this.rows, this.row)
   }
 
   tracked(changes: readonly TrackedChange[], at: Instant, frame: number): void {
     for (const c of changes) if (c.type === 1) this.schema = c.value
+    this.stepTracked(changes)
     this.trace?.tracked(changes, at, frame)
   }
 

@@ -6,6 +6,7 @@ import type { Direction } from '../core/direction.ts'
 import type { Duration, Instant } from '../core/time.ts'
 import type { Flavor, Greeting, Login, ProxyHeader, RecognisedBy } from '../mysql/listener.ts'
 import type { Outcome } from '../report/model.ts'
+import type { StateFacts } from '../state/step.ts'
 import type { IcmpFact, ResetFact, RoleBy } from '../tcp/connection.ts'
 import type { Unread } from '../tls/listener.ts'
 import type { Plaintext } from '../tls/plaintext.ts'
@@ -175,6 +176,22 @@ export interface AuthFact {
   frame: number
 }
 
+/** An answer that does not belong to its command, or that nobody reads. */
+export interface DesyncFact {
+  /** mismatch: rows for a statement that gives none, or the reverse; unread: the client went on without the answer. */
+  kind: 'mismatch' | 'unread'
+  /** Of a mismatch the answer, of an unread one the command that was sent instead of waiting. */
+  at: Instant
+  frame: number
+  /** The command whose answer it is about. */
+  commandFrame: number
+  text: string | null
+  /** What a mismatched answer was: OK or rows. */
+  got: string
+  /** How long the client had waited for the unread answer. */
+  waited: Duration
+}
+
 export interface MysqlFacts {
   recognisedBy: RecognisedBy
   recognisedFrame: number
@@ -210,6 +227,10 @@ export interface MysqlFacts {
   /** Longest idle time, from an answer to the next command, that the connection survived: that command was answered. */
   longestIdle: Duration
   validations: ValidationFact
+  /** The first answer that does not belong to its command; null when all do. */
+  desync: DesyncFact | null
+  /** What changed its state and ran with it; null when nothing did. */
+  state: StateFacts | null
 }
 
 /** ClientHello (RFC 8446 4.1.2): versions as the manual spells them, cipher suites by their IANA names, in the client's order. */

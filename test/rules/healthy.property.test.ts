@@ -34,7 +34,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 6,
     arbitrary: fc
       .tuple(reply, span)
-      .map(([r, after]) => named(`query ${after}`, (p) => p.query('SELECT 1', r, { after }))),
+      .map(([r, after]) => named(`query ${after}`, (p) => p.query('CALL work()', r, { after }))),
   },
   fc.constant(named('prepared', (p) => p.prepare('SELECT ?', 5, 1, 2).execute(5, rows(2)).closeStatement(5))),
   fc.constant(named('prepare only', (p) => p.command(0x16, 'SELECT 1', prepared(9, 0, 1)))),

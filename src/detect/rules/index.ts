@@ -7,12 +7,14 @@ import clientVanished from './client-vanished.ts'
 import connectRefused from './connect-refused.ts'
 import connectTimeout from './connect-timeout.ts'
 import connectionKilled from './connection-killed.ts'
+import connectionSharingBlocked from './connection-sharing-blocked.ts'
 import handshakeTimeout from './handshake-timeout.ts'
 import hostBlocked from './host-blocked.ts'
 import idleTimeoutProxy from './idle-timeout-proxy.ts'
 import idleTimeoutServer from './idle-timeout-server.ts'
 import injectedReset from './injected-reset.ts'
 import middleboxReset from './middlebox-reset.ts'
+import multiplexStateLoss from './multiplex-state-loss.ts'
 import netWriteTimeout from './net-write-timeout.ts'
 import packetLoss from './packet-loss.ts'
 import packetOutOfOrder from './packet-out-of-order.ts'
@@ -23,9 +25,11 @@ import probeWithoutHandshake from './probe-without-handshake.ts'
 import proxyProtocolMismatch from './proxy-protocol-mismatch.ts'
 import proxyShutdown from './proxy-shutdown.ts'
 import queryCancelled from './query-cancelled.ts'
+import responseDesync from './response-desync.ts'
 import rstAfterQuery from './rst-after-query.ts'
 import serverCrash from './server-crash.ts'
 import serverShutdown from './server-shutdown.ts'
+import sessionPollution from './session-pollution.ts'
 import silentDrop from './silent-drop.ts'
 import tlsErrorQueue from './tls-error-queue.ts'
 import tlsHandshakeFailure from './tls-handshake-failure.ts'
@@ -63,6 +67,7 @@ export const RULES: readonly Rule[] = [
   idleTimeoutProxy,
   validationWrongConnection,
   validationTooLate,
+  responseDesync,
   packetOutOfOrder,
   clientTimeout,
   clientVanished,
@@ -72,4 +77,7 @@ export const RULES: readonly Rule[] = [
   queryCancelled,
   portReuse,
   packetLoss,
+  sessionPollution,
+  multiplexStateLoss,
+  connectionSharingBlocked,
 ]
