@@ -129,7 +129,17 @@ function ownName(words: string): string | undefined {
   return name === undefined || NO_NAME.test(name) ? undefined : name
 }
 
+/** `key=value` and what stands in quotes: names and statements, which may hold any word. */
+const NOT_VERBS = /[\w.-]+=(?:"[^"]*"|'[^']*'|\S*)|"[^"]*"/g
+
+/** What an event's words tell of, null when nothing. Values are no verbs: a borrower may be called checkout-svc. */
 export function verbOf(words: string): Draft['what'] | null {
+  const bare = words.replace(NOT_VERBS, ' ')
+  for (const [re, what] of VERBS) if (re.test(bare)) return what
+  return null
+}
+
+function verbIn(words: string): Draft['what'] | null {
   for (const [re, what] of VERBS) if (re.test(words)) return what
   return null
 }
@@ -223,10 +233,9 @@ export function connectionFacts(pairs: Pairs, words: string): Draft | null {
   const proxy = pairs.has('backend') || pairs.has('backendlocal') || pairs.has('upstream')
   const lent = pairs.has('borrower') && pairs.has('sql')
   if (connectionId === null && client === null && own === undefined && !lent) return null
-  const named = first(pairs, 'event', 'ev', 'action', 'op')
+  const named = first(pairs, 'event', 'ev', 'action', 'op', 'msg', 'message')
   const what =
-    verbOf(text(named) ?? words) ??
-    (named === undefined ? null : verbOf(words)) ??
+    (named === undefined ? verbOf(words) : (verbIn(text(named) ?? '') ?? verbOf(words))) ??
     (pairs.has('sql') ? 'statement' : proxy && client !== null ? 'connected' : null)
   if (what === null) return null
   const code = whole(first(pairs, 'errno', 'err', 'errorcode', 'code', 'errcode'))

@@ -351,6 +351,11 @@ export abstract class RecorderState {
     return namesStatement(op) ? this.statements.textOf(statementId) : null
   }
 
+  /** The capture has not the begin of the connection, or lost bytes of the client since. */
+  protected lacksBegin(): boolean {
+    return this.conn.synFrame === 0 || this.conn.halves[CLIENT].lostBytes > 0
+  }
+
   protected kill(connectionId: number, query: boolean, at: Instant, frame: number): void {
     if (this.kills.length < KILLS_KEPT) this.kills = [...this.kills, { connectionId, query, at, frame }]
   }

@@ -415,10 +415,6 @@ export class SessionRecorder extends StateRecorder implements StreamSink, MysqlL
     }
   }
 
-  private lacksBegin(): boolean {
-    return this.conn.synFrame === 0 || this.conn.halves[CLIENT].lostBytes > 0
-  }
-
   resynced(dir: Direction, at: Instant, frame: number): void {
     this.resyncs++
     // What was outstanding before the hole may have been answered inside it.

@@ -288,6 +288,11 @@ const ROWS: Row[] = [
     { what: 'killed', code: 1317, connectionId: 42, client: '10.0.0.5:51000', level: 'error' },
   ],
   [
+    'a borrower called like a verb, a statement that holds one',
+    '2026-11-20 17:24:10.324 [pool main] query conn_id=99 borrower=checkout-svc sql="SELECT released FROM t" rows=1',
+    { what: 'statement', connectionId: 99, borrower: 'checkout-svc' },
+  ],
+  [
     'pino: epoch and level as numbers',
     '{"level":50,"time":1795194600123,"pid":1,"conn_id":42,"msg":"query failed","err":{"code":"ECONNRESET","message":"read ECONNRESET","stack":"at mysql2/lib"}}',
     { what: 'broken', connectionId: 42, level: 'error', fields: { cause: 'reset' } },
