@@ -99,7 +99,8 @@ function traced(steps: readonly StateStep[], trace: readonly LogEvent[]): Borrow
       now = borrow(0, 'login', step.at, null)
       all.push(now)
     }
-    now.steps.push({ step, ours: !out })
+    // What the driver sends behind the login is the connection’s, whoever waits for it.
+    now.steps.push({ step, ours: !out || step.initial })
   }
   return all
 }

@@ -188,7 +188,7 @@ function* next(report: Report, causes: readonly Finding[], style: Style): Iterab
   if (causes.length > 0) steps.push(`mysqlconn explain ${causes[0]!.rule}`)
   if (report.summary.sessions > 0) steps.push(`mysqlconn sessions ${where}`)
   else if (report.inputs.some((i) => i.kind === 'capture')) steps.push(`mysqlconn capture info ${where}`)
-  if (causes.length > 0) steps.push('-o report.json to pass it on')
+  if (causes.length > 0) steps.push('-o report.html to pass it on')
   if (steps.length === 0) return
   const gap = ` ${style.glyph.dot} `
   const line = steps.map(style.clean).join(gap)

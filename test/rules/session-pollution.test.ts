@@ -313,6 +313,22 @@ describe('stays quiet', () => {
       ]),
     ).toEqual([])
   })
+
+  it('what the driver sends behind the login, while the first borrower already waits for the connection', () => {
+    const p = working()
+      .query('SET NAMES utf8mb4', ok())
+      .wait('50ms')
+      .query('SELECT name FROM user', rows(2))
+      .wait('400ms')
+    p.query('SELECT id FROM orders', rows(3)).quit()
+    expect(
+      traced(p, [
+        [-0.01, 'checkout', 'A'],
+        [0.2, 'checkin', 'A'],
+        [0.3, 'checkout', 'B'],
+      ]),
+    ).toEqual([])
+  })
 })
 
 /** Findings of the rule where the pool wrote down its borrows: seconds since the story's begin. */
