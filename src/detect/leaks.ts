@@ -95,7 +95,9 @@ export function stateStory(s: Session, sources: BorrowSources): StateStory | nul
     left.push(snapshot(state))
   }
   for (const o of all) o.leak.damage = damageOf(o.leak, s)
-  return { borrows, found, left, leaks: all.map((o) => o.leak).filter((l) => l.victims.length > 0), sets }
+  // Behind a hole in the capture nobody knows what state there is.
+  const leaks = all.map((o) => o.leak).filter((l) => l.victims.length > 0 && l.setBy.frame >= facts.lastHole)
+  return { borrows, found, left, leaks, sets }
 }
 
 /** What the state that others left makes of the open leaks, at the begin of a borrow. */

@@ -221,7 +221,7 @@ export class SessionBuilder implements StreamSinkFactory, RecorderOwner {
       longestIdle: row.longestIdle,
       validations: r.validations,
       desync: r.desync,
-      state: r.stateLog?.facts(r.openers) ?? null,
+      state: r.stateLog?.facts(r.openers, r.lastHole) ?? null,
     }
   }
 

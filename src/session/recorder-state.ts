@@ -104,6 +104,8 @@ export abstract class RecorderState {
   statusFlags = -1
   /** What changed the session's state and ran with it; null while nothing did. */
   stateLog: StateLog | null = null
+  /** Frame at which bytes were last found missing that may have changed the state; 0 if none. */
+  lastHole = 0
   /** Four letters of the last COM_QUERY, see leadingWord(). */
   protected leading = 0
   /** A text may hold several statements (CLIENT_MULTI_STATEMENTS); also where the login was not seen. */

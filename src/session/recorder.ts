@@ -89,6 +89,8 @@ export class SessionRecorder extends StateRecorder implements StreamSink, MysqlL
     if (dir === CLIENT && this.row >= 0) this.rows.numbers[this.row * NUMBERS + CLIENT_OFFSET]! += bytes
     if (this.tls !== null) this.tls.gap(dir, bytes, at, frame)
     else this.conversation.gap(dir, bytes, why, at, frame)
+    // Rows that a snapshot length cut off change no state.
+    if (dir === CLIENT || why !== 'snaplen') this.lastHole = frame
     // What the receiver never acknowledged was not lost by the capture: then the answer is missing indeed.
     if (
       this.row >= 0 &&

@@ -80,11 +80,11 @@ export class StateLog {
     return this.prepared.has(statementId)
   }
 
-  facts(openers: readonly number[]): StateFacts | null {
+  facts(openers: readonly number[], lastHole: number): StateFacts | null {
     for (const w of this.waiting) this.echoes.withdraw(w.step)
     if (this.head.length === 0) return null
     const steps = [...this.head, ...this.tail.slice(this.oldest), ...this.tail.slice(0, this.oldest)]
-    return { steps, dropped: this.dropped, openers, status: this.status }
+    return { steps, dropped: this.dropped, openers, status: this.status, lastHole }
   }
 
   /** A statement, or a command that touches state. `buf[start, end)`: its argument, as far as it is in hand. */

@@ -47,4 +47,6 @@ export interface StateFacts {
   openers: readonly number[]
   /** Status flags before the first step, -1 if not known. */
   status: number
+  /** Frame at which the capture was last found to lack bytes that may have changed the state; 0 if never. */
+  lastHole: number
 }

@@ -63,12 +63,12 @@ needs(join(ROOT, 'dist/src/index.js'), 'npm')('the package', () => {
     expect(packed.files.find((f) => f.path === 'bin/run.js')!.mode & 0o111).not.toBe(0)
   })
 
-  it('is a small download: less than 1 MB without the samples, each file compressed by itself', () => {
+  it('is a small download: less than 1.3 MB without the samples, each file compressed by itself', () => {
     const root = join(dir, 'node_modules/mysqlconn')
     const code = packed.files.filter((f) => !f.path.startsWith('samples/'))
     const compressed = code.reduce((n, f) => n + gzipSync(readFileSync(join(root, f.path))).length, 0)
     expect(compressed).toBeGreaterThan(100_000)
-    expect(compressed).toBeLessThan(1_000_000)
+    expect(compressed).toBeLessThan(1_300_000)
   })
 
   it('brings its dependencies and no development dependency', () => {

@@ -42,7 +42,7 @@ describe('faults', () => {
 
   it('idle-timeout: the proxy closed it after that silence', async () => {
     const { findings } = await broken('idle-timeout=1s', { match: 'user=app' }, async (port) => {
-      const stay = talk(port, 1, 'SELECT 1', 1500)
+      const stay = talk(port, 1, 'DO 1', 1500)
       await stay.catch(() => {})
     })
     expect(findings.map((f) => f.rule)).toEqual(['idle-timeout-proxy'])
@@ -59,7 +59,7 @@ describe('faults', () => {
   })
 
   it('silent-drop: nothing comes back, and the client gives up', async () => {
-    const { findings } = await broken('silent-drop', {}, (port) => talk(port, 1, 'SELECT 1', 0, 1000).catch(() => {}))
+    const { findings } = await broken('silent-drop', {}, (port) => talk(port, 1, 'DO 1', 0, 1000).catch(() => {}))
     // Whether it left by a timer is told by how round its patience was, which a busy machine blurs.
     const left = findings.find((f) => f.rule === 'client-timeout' || f.rule === 'client-vanished')
     expect(left?.culprit.role).toBe('client')
@@ -80,7 +80,7 @@ describe('faults', () => {
       expect(told, match).toEqual([])
       expect(findings, match).toEqual([])
     }
-    for (const match of ['user=app', 'sql=select'])
+    for (const match of ['user=app', 'sql=do'])
       expect((await broken('rst-after-query', { match })).told).toHaveLength(1)
     const rarely = await broken('rst-after-query', { faultProbability: 1e-9 })
     expect(rarely.told).toEqual([])

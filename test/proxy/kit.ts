@@ -140,7 +140,7 @@ function greeting(id: number, scramble: Uint8Array): Buffer {
 export async function talk(
   port: number,
   queries: number,
-  text = 'SELECT 1',
+  text = 'DO 1',
   restMs = 0,
   patienceMs = 10_000,
 ): Promise<void> {

@@ -47,7 +47,7 @@ describe('the first screen', () => {
 
         Next: mysqlconn explain rst-after-query
               mysqlconn sessions captures/capture.pcap
-              -o report.json to pass it on"
+              -o report.html to pass it on"
     `)
   })
 
@@ -73,7 +73,7 @@ describe('the first screen', () => {
             look      mysqlconn sessions show capture.pcap:1 captures/capture.pcap
                       tshark -r captures/capture.pcap -Y 'tcp.stream==1 && frame.number>=7'
 
-        Next: mysqlconn explain rst-after-query · mysqlconn sessions captures/capture.pcap · -o report.json to pass it on"
+        Next: mysqlconn explain rst-after-query · mysqlconn sessions captures/capture.pcap · -o report.html to pass it on"
     `)
   })
 

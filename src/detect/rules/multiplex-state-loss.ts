@@ -1,4 +1,5 @@
 /** Statements of one client session ran on different server connections without the state that they needed. */
+import { CLIENT } from '../../core/direction.ts'
 import type { Session } from '../../session/session.ts'
 import { normalValue } from '../../state/effect.ts'
 import { type Entry, SessionState } from '../../state/replay.ts'
@@ -128,6 +129,8 @@ function lossesOf(s: Session, fleet: Fleet): Loss[] {
       for (const entry of state.entries.values()) {
         const setOn = carrier(s, entry.by, fleet)
         if (setOn === null || setOn.back === on.back || !needs(entry, step)) continue
+        // The statement that took the state along may be among what the capture lacks.
+        if ([s, setOn.back, on.back].some(hasHoles)) continue
         if (!has(on.back, entry, step)) out.push({ entry, step, setOn, ranOn: on })
       }
     }
@@ -135,6 +138,8 @@ function lossesOf(s: Session, fleet: Fleet): Loss[] {
   }
   return out
 }
+
+const hasHoles = (s: Session): boolean => s.sides.some((side) => side.lostBytes > 0) || s.sides[CLIENT].snaplenBytes > 0
 
 /** The one server connection of this proxy on which a statement went out; null when it is not certain. */
 function carrier(front: Session, step: StateStep, fleet: Fleet): { back: Session; frame: number } | null {
