@@ -124,10 +124,10 @@ export function serverName(s: SessionReport | undefined): string {
   return `${name}${version}`
 }
 
-/** `17:18:51.043 RST by the server, 13.0 s after the last byte`. */
+/** `17:18:51.043 RST by the server, 13.0 s after the last byte`; '' where nothing was cut: what a session carried did not end it. */
 export function markText(s: SessionReport, at: string, finding: Finding): string {
   const { how, by, silenceSeconds } = s.ending
-  if (how === 'open') return ''
+  if (how === 'open' || finding.family === 'state') return ''
   const what = how === 'timeout' ? 'no answer any more' : how === 'unknown' ? 'ended' : how.toUpperCase()
   // The accepting side of a front leg is the proxy, and so is the opening side of a back leg.
   const proxy =
